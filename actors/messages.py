@@ -17,12 +17,12 @@ from typing import ClassVar
 import attrs
 
 from actors.runtime import Lane, Message
-from chimera.conventions import Count, Price, Side
+from chimera.conventions import Count, Money, Price, Side
 from chimera.journal.records import Decision, Intent, Record
 from chimera.markets import Market
 from chimera.trading.kill import Trip
 from chimera.trading.quotes import Waterfall
-from chimera.trading.venue import Event
+from chimera.trading.venue import Event, Fill, Resting
 
 # What exists
 
@@ -242,12 +242,16 @@ class Decided(Message):
 
 @attrs.frozen(slots=True)
 class Exposure(Message):
-    """gateway -> risk: totals after something changed, in 1e-6 dollars; `marked` values positions at the bid if long, at the ask if short."""
+    """gateway -> risk: what is held, after something changed. `cash` and `fees` in 1e-6 dollars, `positions` as (market, signed count).
+
+    `settled` is the profit of settled markets, in 1e-6 dollars; `open_orders` counts what rests or may rest.
+    """
 
     LANE: ClassVar[Lane] = Lane.CONFLATED
-    cash: int
-    marked: int
-    fees: int
+    cash: Money
+    fees: Money
+    settled: Money
+    positions: tuple[tuple[str, Count], ...]
     open_orders: int
     at: float
 
@@ -292,10 +296,10 @@ class Probe(Message):
 
 @attrs.frozen(slots=True)
 class Reconcile(Message):
-    """reconciler -> gateway: what the venue lists, read between `asked_at` and `at`. None where no complete list came."""
+    """reconciler -> gateway: what the venue lists, asked for at `asked_at` and complete at `at`; None where no complete list came."""
 
-    resting: tuple[object, ...] | None
-    fills: tuple[object, ...] | None
+    resting: tuple[Resting, ...] | None
+    fills: tuple[Fill, ...] | None
     asked_at: float
     at: float
 
@@ -313,3 +317,38 @@ class Standing(Message):
     @property
     def conflation_key(self) -> str:
         return self.actor
+
+
+# Asked by the program that runs the tree
+
+
+@attrs.frozen(slots=True)
+class AccountRequest(Message):
+    """app -> risk, by call: an `Account`."""
+
+    LANE: ClassVar[Lane] = Lane.CONTROL
+
+
+@attrs.frozen(slots=True)
+class Account:
+    """What the account is worth, in 1e-6 dollars. `marked` values open positions at the bid if long and at the ask if short."""
+
+    cash: Money
+    fees: Money
+    settled: Money
+    marked: Money
+    open_orders: int
+
+
+@attrs.frozen(slots=True)
+class StandingsRequest(Message):
+    """app -> telemetry, by call: the latest `Standing` of every actor that told one, as a tuple."""
+
+    LANE: ClassVar[Lane] = Lane.CONTROL
+
+
+@attrs.frozen(slots=True)
+class ScoreRequest(Message):
+    """app -> scorekeeper, by call: Brier over settled markets as {domain: {"model", "market", "n"}}; both scores None where n is 0."""
+
+    LANE: ClassVar[Lane] = Lane.CONTROL

@@ -4,15 +4,15 @@ One plain object for the whole system; it outlives every actor. A trip is synchr
 `on_trip`, and only then are actors told. `fence(market)` is the sum of the counters of every scope the market lies in, so it changes
 if and only if one of them was tripped; an order is written only while the fence it was decided under still stands.
 
-    state      leaves by            to
-    ARMED      trip                 TRIPPED     bytes out
-    TRIPPED    confirm              CONFIRMED   the venue proves none resting
-    CONFIRMED  settle               HELD        until `hold_until`; LATCHED if latched
-    HELD       arm, when due        ARMED       `risk` alone ends a hold
-    LATCHED    unlatch              ARMED       the operator alone ends a latch
+    state      event      next       who, and what it means
+    any        trip       TRIPPED    bytes are out, nothing is proved yet
+    TRIPPED    confirm    CONFIRMED  the gateway: the venue proves that none rests
+    CONFIRMED  (at once)  HELD       until `until`; LATCHED instead where the trip latches
+    HELD       arm        ARMED      `risk` alone, once it is due
+    LATCHED    unlatch    ARMED      the operator alone
 
-A scope that is TRIPPED or CONFIRMED refuses orders as a held one does. A *pull* is the everyday form: it bumps one market's fence and
-cancels its orders, with no state and no hold.
+Every state but ARMED refuses orders. A scope tripped while it is not armed never becomes freer: its hold only lengthens and a latch stays
+a latch. A *pull* is the everyday form: it bumps one market's fence and cancels its orders, with no state and no hold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -37,7 +37,7 @@ class Level(enum.IntEnum):
     MARKET = 3
 
 
-@attrs.frozen(slots=True)
+@attrs.frozen(slots=True, cache_hash=True)
 class Scope:
     """What a trip covers: everything, a domain ("nba"), a unit (one game, one asset, one station-day) or a market."""
 
@@ -72,7 +72,7 @@ def market(ticker: str) -> Scope:
 
 
 class State(enum.Enum):
-    """Where a scope stands; the table is in the module's docstring."""
+    """Where a scope stands; the table is in the module's docstring. CONFIRMED is passed through within one step."""
 
     ARMED = "armed"
     TRIPPED = "tripped"
@@ -81,9 +81,30 @@ class State(enum.Enum):
     LATCHED = "latched"
 
 
+class _Event(enum.Enum):
+    CONFIRM = "confirm"
+    HOLD = "hold"
+    LATCH = "latch"
+    ARM = "arm"
+    UNLATCH = "unlatch"
+
+
+_NEXT: Mapping[tuple[State, _Event], State] = {
+    (State.TRIPPED, _Event.CONFIRM): State.CONFIRMED,
+    (State.CONFIRMED, _Event.HOLD): State.HELD,
+    (State.CONFIRMED, _Event.LATCH): State.LATCHED,
+    (State.HELD, _Event.ARM): State.ARMED,
+    (State.LATCHED, _Event.UNLATCH): State.ARMED,
+}
+"""What is not here changes nothing. A trip is not here because it leads to TRIPPED from everywhere."""
+
+
 @attrs.frozen(slots=True)
 class Trip:
-    """One pull or kill. `at` is world unix seconds; `hold_s` is 0 for a pull, infinite for a latch."""
+    """One pull or kill. `at` is world unix seconds; `hold_s` is 0 for a pull, infinite for a latch.
+
+    `counter` is the scope's count after it, `streak` how often the scope was killed in a row: 1 holds the base time, each more doubles it.
+    """
 
     scope: Scope
     reason: Reason
@@ -93,6 +114,7 @@ class Trip:
     counter: int
     pull: bool
     trace: int = 0
+    streak: int = 1
 
     @property
     def latched(self) -> bool:
@@ -100,30 +122,38 @@ class Trip:
 
 
 @attrs.define(slots=True)
-class _Hold:
-    state: State
-    trip: Trip
-    until: float
-    trips_in_row: int = 1
+class _Entry:
+    """One scope: its counter, the markets in it, and its last kill. `base` is that kill's hold before doubling."""
+
+    scope: Scope
+    counter: int = 0
+    markets: list[str] = attrs.Factory(list)
+    state: State = State.ARMED
+    trip: Trip | None = None
+    base: float = 0.0
+    until: float = -math.inf
 
 
 HOLD_MAX_S = 600.0
-"""A hold doubles from its trigger's base with each trip that follows within twice the hold, up to this."""
+"""Doubling stops here; a trigger that asks for a longer hold gets what it asks for."""
+MEMORY = 60.0
+"""A kill counts as a repeat within this many base holds of the last one: an hour for the 60 s hold of a velocity kill (its "re-arm backoff
+x2 per repeat within 1 h")."""
 RING = 1024
 
 
 class KillRegister:
     """Fences, holds and the keep-bands of resting quotes.
 
-    `on_trip` sends the cancels; it is called in the step of the trip, before any listener. Neither may raise.
+    `on_trip` sends the cancels; it is called in the step of the trip, before any listener. Neither should raise; if one does, the others
+    are still called, and then it raises, for the trip itself has already happened.
     """
 
     def __init__(self, on_trip: Callable[[Trip], None], listeners: tuple[Callable[[Trip], None], ...] = ()) -> None:
         self._on_trip = on_trip
         self._listeners = list(listeners)
-        self._counters: dict[Scope, int] = {GLOBAL: 0}
-        self._scopes: dict[str, tuple[Scope, Scope, Scope, Scope]] = {}
-        self._holds: dict[Scope, _Hold] = {}
+        self._entries: dict[Scope, _Entry] = {GLOBAL: _Entry(GLOBAL)}
+        self._homes: dict[str, tuple[_Entry, _Entry, _Entry, _Entry]] = {}
         self._bands: dict[str, tuple[float, float]] = {}
         self.ring: deque[Trip] = deque(maxlen=RING)
         self.pulls = 0
@@ -138,129 +168,183 @@ class KillRegister:
     def enroll(self, ticker: str, unit_name: str, domain_name: str) -> None:
         """Make a market known. Enrolling it again changes nothing; under other scopes it is a LocalError."""
         scopes = (GLOBAL, domain(domain_name), unit(unit_name), market(ticker))
-        if self._scopes.setdefault(ticker, scopes) != scopes:
-            raise LocalError(f"{ticker} is enrolled under {self._scopes[ticker][2]}, not {scopes[2]}")
-        for scope in scopes:
-            self._counters.setdefault(scope, 0)
+        home = self._homes.get(ticker)
+        if home is not None:
+            if tuple(entry.scope for entry in home) != scopes:
+                raise LocalError(f"{ticker} is enrolled under {home[1].scope} {home[2].scope}, not {scopes[1]} {scopes[2]}")
+            return
+        first, second, third, fourth = (self._entry(scope) for scope in scopes)
+        self._homes[ticker] = (first, second, third, fourth)
+        for entry in self._homes[ticker]:
+            entry.markets.append(ticker)
 
     def markets(self, scope: Scope) -> tuple[str, ...]:
         """The enrolled markets that a trip of `scope` covers."""
-        return tuple(ticker for ticker, scopes in self._scopes.items() if scopes[scope.level] == scope)
+        entry = self._entries.get(scope)
+        return () if entry is None else tuple(entry.markets)
 
     def unit_of(self, ticker: str) -> str:
-        return self._scopes[ticker][2].name
+        """The unit a market lies in. LocalError if not enrolled."""
+        return self._home(ticker)[2].scope.name
+
+    def _entry(self, scope: Scope) -> _Entry:
+        return self._entries.setdefault(scope, _Entry(scope))
+
+    def _home(self, ticker: str) -> tuple[_Entry, _Entry, _Entry, _Entry]:
+        home = self._homes.get(ticker)
+        if home is None:
+            raise LocalError(f"{ticker} was never enrolled in the kill register")
+        return home
 
     # Fences
 
     def fence(self, ticker: str) -> int:
         """The market's fence: compare it for equality with the one a decision was made under. LocalError if not enrolled."""
-        scopes = self._scopes.get(ticker)
-        if scopes is None:
-            raise LocalError(f"{ticker} was never enrolled in the kill register")
-        return sum(self._counters[scope] for scope in scopes)
+        first, second, third, fourth = self._home(ticker)
+        return first.counter + second.counter + third.counter + fourth.counter
+
+    def fences(self, scope: Scope) -> dict[str, int]:
+        """The fence of every enrolled market that a trip of `scope` covers."""
+        return {ticker: self.fence(ticker) for ticker in self.markets(scope)}
 
     def counters(self) -> Mapping[str, int]:
         """Every counter by scope, to be kept across a restart of the process."""
-        return {str(scope): count for scope, count in self._counters.items()}
+        return {str(scope): entry.counter for scope, entry in self._entries.items()}
 
-    def resume(self, counters: Mapping[str, int]) -> None:
-        """Start every counter above where an earlier process left it, so no old fence is ever current again."""
+    def resume(self, counters: Mapping[str, int], standing: Iterable[Trip] = ()) -> None:
+        """Take up where an earlier process ended, before any decision is made.
+
+        Every counter starts above where it was left, so no old fence is ever current again. `standing` holds the last kill of each scope
+        that was not armed: latches, holds and doubling are as they were, and that nothing rests must be proved anew.
+        """
         for text, count in counters.items():
-            scope = Scope.parse(text)
-            self._counters[scope] = max(self._counters.get(scope, 0), count + 1)
+            entry = self._entry(Scope.parse(text))
+            entry.counter = max(entry.counter, count + 1)
+        for trip in standing:
+            entry = self._entry(trip.scope)
+            entry.counter = max(entry.counter, trip.counter + 1)
+            entry.trip = attrs.evolve(trip, counter=entry.counter)
+            entry.state, entry.until, entry.base = State.TRIPPED, trip.at + trip.hold_s, _base(trip)
 
     # Tripping
 
     def trip(
         self, scope: Scope, reason: Reason, *, source: str, at: float, hold_s: float, latch: bool = False, trace: int = 0
     ) -> Trip:
-        """Kill a scope: bump its fence, send the cancels, tell the actors, refuse its orders for `hold_s` world seconds (or until unlatched).
+        """Kill a scope: bump its fence, send the cancels, tell the actors, refuse its orders for `hold_s` world seconds (or for good).
 
-        A scope tripped again while its hold or its last doubling is fresh holds twice as long, up to `HOLD_MAX_S`; a latch never weakens.
+        A scope killed again after it was re-armed, within `MEMORY` base holds of the last kill, holds twice as long as the last time, up
+        to `HOLD_MAX_S`. Killed again while it is not armed, it holds as long again from now. A `hold_s` that is negative or no number
+        latches: our own bug must not free a scope.
         """
-        standing = self._holds.get(scope)
-        in_row = 1
-        if standing is not None and at <= standing.until + 2 * standing.trip.hold_s:
-            in_row = standing.trips_in_row + 1
-            hold_s = max(hold_s, min(hold_s * 2 ** (in_row - 1), HOLD_MAX_S))
-        if latch or (standing is not None and standing.state is not State.ARMED and standing.trip.latched):
-            hold_s = math.inf
-        trip = self._bump(scope, reason, source, at, hold_s, pull=False, trace=trace)
-        self._holds[scope] = _Hold(State.TRIPPED, trip, at + hold_s, in_row)
+        entry = self._entry(scope)
+        base = hold_s if hold_s >= 0.0 else math.inf
+        streak, held = _repeat(entry, at, base)
+        if latch or (held and entry.trip is not None and entry.trip.latched):
+            length = math.inf
+        else:
+            length = max(base, min(base * 2.0 ** min(streak - 1, 16), HOLD_MAX_S))
+        trip = self._bump(entry, Trip(scope, reason, source, at, length, entry.counter + 1, False, trace, streak))
+        entry.until = max(at + length, entry.until) if held else at + length
+        entry.state, entry.trip, entry.base = State.TRIPPED, trip, base
         self.kills += 1
         self._send(trip)
         return trip
 
     def pull(self, ticker: str, reason: Reason, *, source: str, at: float, trace: int = 0) -> Trip:
         """Cancel one market's orders and void what was decided for it, with no hold."""
-        trip = self._bump(market(ticker), reason, source, at, 0.0, pull=True, trace=trace)
+        entry = self._entry(market(ticker))
+        trip = self._bump(entry, Trip(entry.scope, reason, source, at, 0.0, entry.counter + 1, True, trace))
         self.pulls += 1
         self._send(trip)
         return trip
 
-    def _bump(self, scope: Scope, reason: Reason, source: str, at: float, hold_s: float, *, pull: bool, trace: int) -> Trip:
-        counter = self._counters.get(scope, 0) + 1
-        self._counters[scope] = counter
-        for ticker in self.markets(scope):
+    def _bump(self, entry: _Entry, trip: Trip) -> Trip:
+        entry.counter = trip.counter
+        for ticker in entry.markets:
             self._bands.pop(ticker, None)
-        return Trip(scope, reason, source, at, hold_s, counter, pull, trace)
+        return trip
 
     def _send(self, trip: Trip) -> None:
-        self._on_trip(trip)
+        """The bytes first, then everyone else; whoever raises is heard only after all were called."""
         self.ring.append(trip)
-        for listener in self._listeners:
-            listener(trip)
+        faults: list[Exception] = []
+        for tell in (self._on_trip, *self._listeners):
+            try:
+                tell(trip)
+            except Exception as fault:
+                faults.append(fault)
+        if faults:
+            raise ExceptionGroup(f"{trip.scope} was tripped ({trip.reason.value}), but not everyone could be told", faults)
 
     # The life of a kill
 
     def blocking(self, ticker: str) -> Trip | None:
         """The trip that keeps a market from being quoted, the widest first; None where every scope is armed."""
-        for scope in self._scopes.get(ticker, (GLOBAL,)):
-            hold = self._holds.get(scope)
-            if hold is not None and hold.state is not State.ARMED:
-                return hold.trip
+        for entry in self._homes.get(ticker) or (self._entries[GLOBAL],):
+            if entry.state is not State.ARMED:
+                return entry.trip
         return None
 
     def state(self, scope: Scope) -> State:
-        hold = self._holds.get(scope)
-        return State.ARMED if hold is None else hold.state
+        entry = self._entries.get(scope)
+        return State.ARMED if entry is None else entry.state
 
     def standing(self) -> tuple[tuple[Scope, State, Trip, float], ...]:
         """Every scope that is not armed: its state, its trip and when its hold ends (world unix s, infinite for a latch)."""
-        return tuple((s, h.state, h.trip, h.until) for s, h in self._holds.items() if h.state is not State.ARMED)
+        return tuple(
+            (entry.scope, entry.state, entry.trip, entry.until)
+            for entry in self._entries.values()
+            if entry.state is not State.ARMED and entry.trip is not None
+        )
 
     def confirm(self, trip: Trip) -> bool:
-        """The venue has proved that nothing of the trip's scope rests. False where a later trip has taken its place."""
-        hold = self._holds.get(trip.scope)
-        if hold is None or hold.trip.counter != trip.counter or hold.state is not State.TRIPPED:
+        """The venue has proved that nothing of the trip's scope rests. False where a later trip has taken its place, or it was said."""
+        entry = self._current(trip)
+        if entry is None or not self._step(entry, _Event.CONFIRM):
             return False
-        hold.state = State.LATCHED if trip.latched else State.HELD
-        return True
+        return self._step(entry, _Event.LATCH if trip.latched else _Event.HOLD)
 
     def extend(self, scope: Scope, until: float) -> None:
         """Hold a scope at least until `until`; for conditions that end a kill later than its clock. No effect on an armed scope."""
-        hold = self._holds.get(scope)
-        if hold is not None and hold.state is not State.ARMED:
-            hold.until = max(hold.until, until)
+        entry = self._entries.get(scope)
+        if entry is not None and entry.state is not State.ARMED:
+            entry.until = max(entry.until, until)
 
     def due(self, now: float) -> tuple[Trip, ...]:
         """The trips whose hold is over; `risk` ends them with `arm`."""
-        return tuple(h.trip for h in self._holds.values() if h.state is State.HELD and h.until <= now)
+        return tuple(
+            entry.trip
+            for entry in self._entries.values()
+            if entry.state is State.HELD and entry.until <= now and entry.trip is not None
+        )
 
     def arm(self, trip: Trip, now: float) -> bool:
         """End a hold that is due. False where it is not held by this trip or not due."""
-        hold = self._holds.get(trip.scope)
-        if hold is None or hold.trip.counter != trip.counter or hold.state is not State.HELD or hold.until > now:
-            return False
-        hold.state = State.ARMED
-        return True
+        entry = self._current(trip)
+        return entry is not None and entry.until <= now and self._step(entry, _Event.ARM)
 
     def unlatch(self, scope: Scope) -> bool:
-        """The operator ends a latch. False where the scope is not latched."""
-        hold = self._holds.get(scope)
-        if hold is None or hold.state is not State.LATCHED:
+        """The operator ends a latch, and with it the scope's record of repeats. False where the scope is not latched (yet)."""
+        entry = self._entries.get(scope)
+        if entry is None or not self._step(entry, _Event.UNLATCH):
             return False
-        hold.state = State.ARMED
+        entry.trip, entry.base, entry.until = None, 0.0, -math.inf
+        return True
+
+    def _current(self, trip: Trip) -> _Entry | None:
+        """The entry whose standing kill is this very trip."""
+        entry = self._entries.get(trip.scope)
+        if trip.pull or entry is None or entry.trip is None or entry.trip.counter != trip.counter:
+            return None
+        return entry
+
+    @staticmethod
+    def _step(entry: _Entry, event: _Event) -> bool:
+        following = _NEXT.get((entry.state, event))
+        if following is None:
+            return False
+        entry.state = following
         return True
 
     # Keep-bands
@@ -274,6 +358,21 @@ class KillRegister:
         self._bands.pop(ticker, None)
 
     def spoiled(self, ticker: str, p: float) -> bool:
-        """Whether p_true at `p` takes the edge from what rests in the market; False where nothing rests."""
+        """Whether p_true at `p` takes the edge from what rests in the market; False where nothing rests, True where `p` is no number."""
         band = self._bands.get(ticker)
         return band is not None and not band[0] <= p <= band[1]
+
+
+def _repeat(entry: _Entry, at: float, base: float) -> tuple[int, bool]:
+    """How many kills in a row this one is, and whether the scope is still down from the last."""
+    if entry.trip is None:
+        return 1, False
+    if entry.state is not State.ARMED:
+        return entry.trip.streak, True
+    fresh = at <= entry.trip.at + MEMORY * min(entry.base, HOLD_MAX_S)
+    return (entry.trip.streak + 1 if fresh else 1), False
+
+
+def _base(trip: Trip) -> float:
+    """The hold a remembered trip had before it was doubled."""
+    return trip.hold_s if trip.latched else trip.hold_s / 2.0 ** min(trip.streak - 1, 16)

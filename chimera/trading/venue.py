@@ -138,8 +138,14 @@ class Venue(Protocol):
     def place(self, order: Order, now: float) -> None:
         """Send one post-only order."""
 
-    def amend(self, order_id: str, client_id: str, market: str, expires_at: float, now: float) -> None:
-        """Renew one order: move its expiry and nothing else; it keeps its place in the queue."""
+    def amend(
+        self, order_id: str, client_id: str, market: str, expires_at: float, now: float, *,
+        fence: int | None = None, p_true: float | None = None, required_edge: float | None = None,
+    ) -> None:  # fmt: skip
+        """Renew one order: move its expiry and nothing else; it keeps its place in the queue.
+
+        The last three are what it was re-affirmed under, as in `Order`; they go into the venue's log for the audit.
+        """
 
     def cancel(self, resting: Sequence[tuple[str, str, str]], reason: Reason, now: float) -> None:
         """Cancel by id, in one request: (order_id, client_id, market) each."""

@@ -67,7 +67,7 @@ def test_json_that_would_be_read_loosely_is_refused(tmp_path: Path, root: Path, 
 
 
 def test_a_missing_registry_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere.json: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.json: cannot be read: No such file"):
         load_registry(tmp_path / "nowhere.json")
 
 

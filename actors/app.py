@@ -1,0 +1,278 @@
+"""The application: settings and a world in, a summary out. Shadow, replay and the tests all run this.
+
+    boot    read what an earlier run left in the journal; open the world; start the tree
+    run     until the duration is over, the recording ends, a signal comes or trading gives up
+    drain   latch GLOBAL, cancel, prove that nothing rests, within 10 s of machine time
+    end     stop the tree in reverse, and sum up from the journal and the venue's own log
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+import pykka
+import structlog
+import trio
+from trio.testing import MockClock
+
+from actors.boot import Ledger, open_ledger
+from actors.cli.common import ExitCode
+from actors.cli.progress import Progress, Report
+from actors.messages import Account, AccountRequest, Drain, ScoreRequest, StandingsRequest, Tripped
+from actors.rules import Rulebook
+from actors.runtime import ActorSystem, Address, ChildSpec, Reason, explain, is_normal
+from actors.runtime.seeding import seeded
+from actors.summary import Summary, summarize
+from actors.telemetry import QUIET
+from actors.tree import Parts, build, death_scope
+from actors.venue import pump
+from actors.worlds import Place, World, open_world
+from chimera.paper_tap import PaperTap
+from chimera.settings import Environment, Registry
+from chimera.trading.kill import GLOBAL, KillRegister, Trip
+from chimera.trading.reasons import Reason as TripReason
+
+_LOG = structlog.get_logger("chimera")
+DRAIN_WITHIN_S = 10.0
+PROGRESS_EVERY_S = 0.25
+OVERFLOW_HOLD_S = 0.0
+STALL_HOLD_S = 10.0
+
+
+@attrs.frozen(slots=True)
+class Plan:
+    """What to run. `duration` in world seconds; `journal` None means a new file under journal/."""
+
+    place: Place
+    registry: Registry
+    environment: Environment
+    seed: int = 0
+    speed: float | None = None
+    duration: float | None = None
+    poll_seconds: float | None = None
+    journal: Path | None = None
+    record: Path | None = None
+
+
+@attrs.frozen(slots=True)
+class Result:
+    """How a run ended."""
+
+    code: ExitCode
+    summary: Summary
+
+
+def run_plan(plan: Plan, report: Report) -> Result:
+    """Run a plan to its end. ConfigError, CredentialError or ChimeraError where it cannot start."""
+    if not plan.place.virtual:
+        sys.setswitchinterval(0.0005)
+        return trio.run(_run, plan, report)
+    # Same seed, same recording, same decisions, on any machine: the schedule itself is seeded.
+    with seeded(plan.seed):
+        return trio.run(_run, plan, report, clock=MockClock(autojump_threshold=0))
+
+
+async def _run(plan: Plan, report: Report) -> Result:
+    rules = Rulebook(plan.registry, plan.poll_seconds)
+    async with open_world(plan.place, plan.environment, speed=plan.speed, seed=plan.seed) as world:
+        with open_ledger(world, rules, journal=plan.journal, record=plan.record, seed=plan.seed) as ledger:
+            return await _Run(plan, rules, world, ledger, report).run()
+
+
+class _Run:
+    """One run of the tree in an open world."""
+
+    def __init__(self, plan: Plan, rules: Rulebook, world: World, ledger: Ledger, report: Report) -> None:
+        self._plan = plan
+        self._rules = rules
+        self._world = world
+        self._ledger = ledger
+        self._report = report
+        self._venue = ledger.venue
+        self._register = KillRegister(on_trip=self._venue.fire, listeners=(self._tell_trip,))
+        self._register.resume(ledger.past.counters, ledger.past.standing)
+        self._venue.covers = self._register.fences
+        self._draining = False
+        self._done = trio.Event()
+        self._code = ExitCode.OK
+        self._scores: Mapping[str, Mapping[str, float | int | None]] = {}
+        self._frames = 0
+        self._began = world.clock.now()
+        self._system = ActorSystem(
+            clock_now=world.clock.now,
+            sleep=world.clock.sleep,
+            virtual=world.clock.virtual,
+            seed=plan.seed,
+            on_exit=self._on_exit,
+            on_overflow=self._on_overflow,
+            on_stall=self._on_stall,
+        )
+
+    async def run(self) -> Result:
+        self._world.door.tap(self._count)
+        self._world.door.tap(PaperTap(self._venue))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._await_signals)
+            async with self._system as system:
+                system.start_soon(pump, self._venue, self._world.clock)
+                top = await system.start(self._tree(system))
+                for task in (self._await_end, self._await_duration, self._show):
+                    nursery.start_soon(task)
+                nursery.start_soon(self._await_tree, top)
+                await self._done.wait()
+                account, waiting = await self._drain()
+                await system.stop(top)
+            nursery.cancel_scope.cancel()
+        return Result(self._code, self._sum_up(account, waiting))
+
+    def _tree(self, system: ActorSystem) -> ChildSpec:
+        ledger, world = self._ledger, self._world
+        return build(
+            system,
+            Parts(
+                world=world,
+                rules=self._rules,
+                register=self._register,
+                venue=self._venue,
+                open_journal=ledger.open_journal(system),
+                open_recorder=ledger.open_recorder(system, world),
+                run=ledger.run,
+                seed=self._plan.seed,
+            ),
+        )
+
+    # Hooks of the runtime: synchronous, and before any restart
+
+    def _on_exit(self, spec: ChildSpec, reason: Reason) -> None:
+        if self._draining or is_normal(reason):
+            return
+        found = death_scope(spec.id, self._rules.domains)
+        _LOG.error("actor down", actor=spec.id, why=explain(reason))
+        if found is not None:
+            scope, hold_s = found
+            self._register.trip(scope, TripReason.ACTOR_DOWN, source=spec.id, at=self._world.clock.now(), hold_s=hold_s)
+
+    def _on_overflow(self, address: Address, lane: object) -> None:
+        """A lane that must not lose was full: nobody knows what was lost, so nothing is quoted until the operator has looked."""
+        _LOG.error("mailbox overflow", actor=address.name, lane=str(lane))
+        self._register.trip(
+            GLOBAL, TripReason.OVERFLOW, source=address.name, at=self._world.clock.now(), hold_s=OVERFLOW_HOLD_S, latch=True
+        )
+
+    def _on_stall(self, actor: str, seconds: float) -> None:
+        _LOG.error("the loop was held", actor=actor, seconds=round(seconds, 3))
+        self._register.trip(GLOBAL, TripReason.STALL, source=actor, at=self._world.clock.now(), hold_s=STALL_HOLD_S)
+
+    def _tell_trip(self, trip: Trip) -> None:
+        """The bytes have left; now the actors hear of it."""
+        for name in ("gateway", "risk"):
+            self._system.address(name).tell(Tripped(trip))
+        log = _LOG.info if trip.pull else _LOG.warning
+        log("pull" if trip.pull else "kill", scope=str(trip.scope), reason=trip.reason.value, source=trip.source)
+
+    def _count(self, _frame: object) -> None:
+        self._frames += 1
+
+    # What ends a run
+
+    async def _await_end(self) -> None:
+        await self._world.ended()
+        self._done.set()
+
+    async def _await_duration(self) -> None:
+        if self._plan.duration is not None:
+            await self._world.clock.sleep(self._plan.duration)
+            self._done.set()
+
+    async def _await_tree(self, top: Address) -> None:
+        await self._system.ended(top)
+        if not self._draining:
+            _LOG.critical("trading gave up")
+            self._code = ExitCode.GAVE_UP
+            self._done.set()
+
+    async def _await_signals(self, task_status: trio.TaskStatus[None]) -> None:
+        """The first signal drains; the second exits at once, after one attempt to cancel everything."""
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            task_status.started()
+            async for number in received:
+                if self._done.is_set():
+                    self._latch_shutdown()
+                    os._exit(128 + number)
+                self._code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
+                self._done.set()
+
+    # The end
+
+    def _latch_shutdown(self) -> None:
+        """No order leaves any more. A latch that stood for a cause keeps that cause, so that the next start finds it."""
+        self._draining = True
+        standing = self._latch()
+        reason = TripReason.SHUTDOWN if standing is None else standing.reason
+        self._register.trip(GLOBAL, reason, source="app", at=self._world.clock.now(), hold_s=0.0, latch=True)
+
+    async def _drain(self) -> tuple[Account | None, dict[str, str]]:
+        """Cancel everything and have the venue prove it; what could not be proved in time is said, and is an orphan in the summary."""
+        if self._latch() is not None and self._code is ExitCode.OK:
+            self._code = ExitCode.KILLED
+        waiting = await self._waiting()
+        self._latch_shutdown()
+        account: Account | None = None
+        with trio.move_on_after(DRAIN_WITHIN_S):
+            while self._code is not ExitCode.GAVE_UP and not await self._ask("gateway", Drain(self._world.clock.now())):
+                await trio.sleep(0.05)
+            answer = await self._ask("risk", AccountRequest())
+            account = answer if isinstance(answer, Account) else None
+            scores = await self._ask("scorekeeper", ScoreRequest())
+            self._scores = scores if isinstance(scores, dict) else {}
+        return account, waiting
+
+    def _latch(self) -> Trip | None:
+        """The latched GLOBAL kill that stands, if one does."""
+        return next((trip for scope, _, trip, _ in self._register.standing() if scope == GLOBAL and trip.latched), None)
+
+    async def _ask(self, name: str, message: object) -> object:
+        """An actor's answer; None where it is down or does not answer, which the caller takes for no."""
+        try:
+            return await self._system.address(name).call(message, timeout=1.0)
+        except (pykka.Timeout, pykka.ActorDeadError):
+            return None
+
+    async def _waiting(self) -> dict[str, str]:
+        answer = await self._ask("telemetry", StandingsRequest())
+        standings = answer if isinstance(answer, tuple) else ()
+        return {s.actor: f"{s.state} {s.why}".strip() for s in standings if s.state not in QUIET}
+
+    def _sum_up(self, account: Account | None, waiting: dict[str, str]) -> Summary:
+        return summarize(
+            journal=self._ledger.journal,
+            run=self._ledger.run,
+            world=str(self._world.place),
+            seconds=self._world.clock.now() - self._began,
+            frames=self._frames,
+            account=account,
+            opening_cash=self._rules.cash,
+            brier=self._scores,
+            ended=self._code.name.lower(),
+            waiting=waiting,
+            notes=self._world.notes,
+        )
+
+    async def _show(self) -> None:
+        """Progress, on machine time; in a virtual world on world time, for there machine time stands still."""
+        total = min(self._plan.duration or math.inf, self._world.seconds)
+        step = 30.0 if self._world.clock.virtual else PROGRESS_EVERY_S
+        while True:
+            now = self._world.clock.now()
+            resting = len(self._venue.exchange.resting())
+            waiting = len(await self._waiting())
+            self._report(
+                Progress(now, now - self._began, total, self._frames, resting, self._register.pulls, self._register.kills, waiting)
+            )
+            await trio.sleep(step)

@@ -1,0 +1,110 @@
+"""Boot: the files a run keeps, and what an earlier run left in them.
+
+A journal that is carried on gives back the kill register's counters, its latches and holds, and the paper account. Orders that rested when
+the process died rest until they expire; the gateway finds them in the venue's list and cancels them before it places anything.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+
+import attrs
+
+from actors.journal import JournalActor
+from actors.recorder import RecorderActor
+from actors.rules import Rulebook
+from actors.runtime import ActorSystem, TrioActor
+from actors.worlds import World
+from chimera.errors import ConfigError
+from chimera.journal.recording import Manifest, RecordingKind
+from chimera.journal.store import JournalReader, JournalStore
+from chimera.journal.venue_log import VenueLogFile, read_venue_log, venue_log_path
+from chimera.trading.kill import Trip
+from chimera.trading.paper import PaperExchange
+from chimera.trading.paper_venue import Latency, PaperVenue
+from chimera.trading.reasons import Reason
+from chimera.trading.venue_log import Line, VenueLog
+
+JOURNALS = Path("journal")
+
+
+@attrs.frozen(slots=True)
+class Past:
+    """What earlier runs left in a journal: the kill register's counters and standing kills, and how many runs there were."""
+
+    counters: Mapping[str, int] = attrs.Factory(dict)
+    standing: tuple[Trip, ...] = ()
+    runs: int = 0
+
+
+@attrs.frozen(slots=True)
+class Ledger:
+    """The open files of one run, and the paper venue that writes to one of them. `run` names the run, and begins every client id."""
+
+    journal: Path
+    run: str
+    past: Past
+    venue: PaperVenue
+    record: Path | None
+    seed: int
+
+    def open_journal(self, system: ActorSystem) -> Callable[[], TrioActor]:
+        """Makes each incarnation of the journal's actor."""
+        gateway, telemetry = system.address("gateway"), system.address("telemetry")
+        # A replay's orders are at no stake, so its commits need not wait for the disk.
+        return lambda: JournalActor(
+            open_store=lambda: JournalStore(self.journal, self.run, durable=not system.virtual), gateway=gateway, telemetry=telemetry
+        )
+
+    def open_recorder(self, system: ActorSystem, world: World) -> Callable[[], TrioActor] | None:
+        """Makes each incarnation of the recorder; None where nothing is recorded."""
+        directory = self.record
+        if directory is None:
+            return None
+        manifest = Manifest(RecordingKind.RECORDING, world.clock.now(), notes=(f"recorded from the world {world.place}",))
+        telemetry = system.address("telemetry")
+        return lambda: RecorderActor(door=world.door, directory=directory, manifest=manifest, telemetry=telemetry)
+
+
+@contextmanager
+def open_ledger(world: World, rules: Rulebook, *, journal: Path | None, record: Path | None, seed: int) -> Iterator[Ledger]:
+    """Open the files of a run. ConfigError where a file cannot be, is another's, or is in use by another process."""
+    path = journal or _fresh(world)
+    past = _past(path)
+    log_path = venue_log_path(path)
+    lines = tuple(read_venue_log(log_path)) if log_path.exists() else ()
+    if past.runs and not lines:
+        raise ConfigError(f"{log_path}: the venue's log of this journal is missing; restore it beside the journal or name another journal")
+    with closing(VenueLogFile(log_path)) as file:
+        log = VenueLog(file.write, lines[-1].seq if lines else 0)
+        venue = _paper(world, rules, log, lines, seed)
+        yield Ledger(path, f"{world.place.kind.value}{past.runs + 1}", past, venue, record, seed)
+
+
+def _fresh(world: World) -> Path:
+    """A name for a new journal, from the world and the machine's time."""
+    JOURNALS.mkdir(exist_ok=True)
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
+    return JOURNALS / f"{world.place.kind.value}-{stamp}-{os.getpid()}.db"
+
+
+def _past(path: Path) -> Past:
+    if not path.exists():
+        return Past()
+    with JournalReader(path) as reader:
+        # Every orderly end latches GLOBAL; that is not a reason to stay latched.
+        standing = tuple(trip for trip in reader.standing_kills() if trip.reason is not Reason.SHUTDOWN)
+        return Past(reader.counters(), standing, len(reader.runs()))
+
+
+def _paper(world: World, rules: Rulebook, log: VenueLog, lines: tuple[Line, ...], seed: int) -> PaperVenue:
+    low, high = rules.registry.paper.latency_ms
+    exchange = PaperExchange(log, rules.cash)
+    exchange.open(world.clock.now(), lines)
+    rng = Random(f"{seed}/paper")  # noqa: S311 - simulated latency
+    return PaperVenue(exchange, log, clock=world.clock, rng=rng, latency=Latency(low / 1000.0, high / 1000.0))

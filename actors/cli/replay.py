@@ -1,0 +1,65 @@
+"""chimera-replay: make worlds of what was recorded, and look at them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import attrs
+import click
+from rich.console import Console
+
+from actors.cli.common import EPILOG, debug_option, guarded
+from chimera.journal.importers.nba import ImportReport, import_nba
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Make worlds of what was recorded. Run one with `chimera-shadow --world DIR`."""
+
+
+@main.group("import")
+def import_() -> None:
+    """Build a world directory from data that others kept."""
+
+
+@import_.command("nba")
+@click.option("--summary", type=_FILE, required=True, help="ESPN's summary document of the finished game (JSON).")
+@click.option("--trades", type=_FILE, required=True, help="One-minute trades of Kalshi markets (Parquet: file, ticker, timestamp, open..volume).")
+@click.option("--game", metavar="NAME", required=True, help="The game in the trades' `file` column, e.g. 42400306_NYK_at_IND_2025-05-31.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to make.")
+@click.option("--publish-delay", type=click.FloatRange(0, 600), default=12.0, show_default=True, help="Seconds from a play to its publication.")
+@click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
+@debug_option
+@guarded
+def nba(summary: Path, trades: Path, game: str, out: Path, publish_delay: float, as_json: bool) -> None:
+    """One NBA game: ESPN's plays as they would have been published, and a book laid around Kalshi's last visible trade.
+
+    \b
+    The world begins 10 minutes before the first play and ends 5 after the last. The book is derived
+    from one-minute trades, and so are its fills and PnL: they show that the machine works, not that it earns.
+    """
+    report = import_nba(summary, trades, game, out, publish_delay)
+    if as_json:
+        click.echo(json.dumps(attrs.asdict(report), default=str, sort_keys=True))
+    else:
+        _show(report)
+
+
+def _show(report: ImportReport) -> None:
+    console = Console()
+    for field in attrs.fields(ImportReport):
+        value = getattr(report, field.name)
+        if isinstance(value, float) and value > 1e9:
+            value = dt.datetime.fromtimestamp(value, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        elif isinstance(value, tuple):
+            value = ", ".join(str(part) for part in value)
+        console.print(f"{field.name.replace('_', ' '):>20}  {value}", highlight=False)
+    console.print(f"\nRun it: chimera-shadow --world {report.out}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

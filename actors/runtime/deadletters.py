@@ -1,0 +1,45 @@
+"""What could not be delivered, and why: a bounded ring, exact counts, and a log that does not drown."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+
+import attrs
+
+from actors.runtime.lanes import Lane
+from actors.runtime.mailbox import Undelivered
+
+logger = logging.getLogger("actors")
+
+
+@attrs.frozen(slots=True)
+class DeadLetter:
+    """A message nobody handled; `at` is world time."""
+
+    at: float
+    name: str
+    lane: Lane
+    message: object
+    why: Undelivered
+
+
+class DeadLetters:
+    """The latest `keep` dead letters, and counts of all."""
+
+    def __init__(self, keep: int = 1_000) -> None:
+        self.ring: deque[DeadLetter] = deque(maxlen=keep)
+        self.counts: Counter[tuple[str, Lane, Undelivered]] = Counter()
+
+    def __len__(self) -> int:
+        """How many there have ever been."""
+        return self.counts.total()
+
+    def add(self, name: str, lane: Lane, message: object, why: Undelivered, at: float) -> None:
+        """Record one. Logged at the 1st, 2nd, 4th, 8th ... of its kind for its receiver."""
+        self.ring.append(DeadLetter(at, name, lane, message, why))
+        key = (name, lane, why)
+        self.counts[key] += 1
+        n = self.counts[key]
+        if n & (n - 1) == 0:
+            logger.warning("dead letter to %s (%s, %s, %d so far): %.200r", name, lane.name, why.value, n, message)
