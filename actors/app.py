@@ -24,7 +24,7 @@ from trio.testing import MockClock
 from actors.boot import Ledger, open_ledger
 from actors.cli.common import ExitCode
 from actors.cli.progress import Progress, Report
-from actors.messages import Account, AccountRequest, Drain, ScoreRequest, StandingsRequest, Tripped
+from actors.messages import Drain, Exposure, ExposureRequest, ScoreRequest, StandingsRequest, Tripped
 from actors.rules import Rulebook
 from actors.runtime import ActorSystem, Address, ChildSpec, Reason, explain, is_normal
 from actors.runtime.seeding import seeded
@@ -82,11 +82,11 @@ async def _run(plan: Plan, report: Report) -> Result:
     rules = Rulebook(plan.registry, plan.poll_seconds)
     async with open_world(plan.place, plan.environment, speed=plan.speed, seed=plan.seed) as world:
         with open_ledger(world, rules, journal=plan.journal, record=plan.record, seed=plan.seed) as ledger:
-            return await _Run(plan, rules, world, ledger, report).run()
+            return await Run(plan, rules, world, ledger, report).run()
 
 
-class _Run:
-    """One run of the tree in an open world."""
+class Run:
+    """One run of the tree in an open world. `system`, `register` and `venue` may be looked at while it runs; `stop` ends it."""
 
     def __init__(self, plan: Plan, rules: Rulebook, world: World, ledger: Ledger, report: Report) -> None:
         self._plan = plan
@@ -94,17 +94,17 @@ class _Run:
         self._world = world
         self._ledger = ledger
         self._report = report
-        self._venue = ledger.venue
-        self._register = KillRegister(on_trip=self._venue.fire, listeners=(self._tell_trip,))
-        self._register.resume(ledger.past.counters, ledger.past.standing)
-        self._venue.covers = self._register.fences
+        self.venue = ledger.venue
+        self.register = KillRegister(on_trip=self.venue.fire, listeners=(self._tell_trip,))
+        self.register.resume(ledger.past.counters, ledger.past.standing)
+        self.venue.covers = self.register.fences
         self._draining = False
         self._done = trio.Event()
         self._code = ExitCode.OK
         self._scores: Mapping[str, Mapping[str, float | int | None]] = {}
         self._frames = 0
         self._began = world.clock.now()
-        self._system = ActorSystem(
+        self.system = ActorSystem(
             clock_now=world.clock.now,
             sleep=world.clock.sleep,
             virtual=world.clock.virtual,
@@ -116,20 +116,20 @@ class _Run:
 
     async def run(self) -> Result:
         self._world.door.tap(self._count)
-        self._world.door.tap(PaperTap(self._venue))
+        self._world.door.tap(PaperTap(self.venue))
         async with trio.open_nursery() as nursery:
             await nursery.start(self._await_signals)
-            async with self._system as system:
-                system.start_soon(pump, self._venue, self._world.clock)
+            async with self.system as system:
+                system.start_soon(pump, self.venue, self._world.clock)
                 top = await system.start(self._tree(system))
                 for task in (self._await_end, self._await_duration, self._show):
                     nursery.start_soon(task)
                 nursery.start_soon(self._await_tree, top)
                 await self._done.wait()
-                account, waiting = await self._drain()
+                held, waiting = await self._drain()
                 await system.stop(top)
             nursery.cancel_scope.cancel()
-        return Result(self._code, self._sum_up(account, waiting))
+        return Result(self._code, self._sum_up(held, waiting))
 
     def _tree(self, system: ActorSystem) -> ChildSpec:
         ledger, world = self._ledger, self._world
@@ -138,14 +138,18 @@ class _Run:
             Parts(
                 world=world,
                 rules=self._rules,
-                register=self._register,
-                venue=self._venue,
+                register=self.register,
+                venue=self.venue,
                 open_journal=ledger.open_journal(system),
                 open_recorder=ledger.open_recorder(system, world),
                 run=ledger.run,
                 seed=self._plan.seed,
             ),
         )
+
+    def stop(self) -> None:
+        """End the run in good order, as its duration would."""
+        self._done.set()
 
     # Hooks of the runtime: synchronous, and before any restart
 
@@ -156,23 +160,23 @@ class _Run:
         _LOG.error("actor down", actor=spec.id, why=explain(reason))
         if found is not None:
             scope, hold_s = found
-            self._register.trip(scope, TripReason.ACTOR_DOWN, source=spec.id, at=self._world.clock.now(), hold_s=hold_s)
+            self.register.trip(scope, TripReason.ACTOR_DOWN, source=spec.id, at=self._world.clock.now(), hold_s=hold_s)
 
     def _on_overflow(self, address: Address, lane: object) -> None:
         """A lane that must not lose was full: nobody knows what was lost, so nothing is quoted until the operator has looked."""
         _LOG.error("mailbox overflow", actor=address.name, lane=str(lane))
-        self._register.trip(
+        self.register.trip(
             GLOBAL, TripReason.OVERFLOW, source=address.name, at=self._world.clock.now(), hold_s=OVERFLOW_HOLD_S, latch=True
         )
 
     def _on_stall(self, actor: str, seconds: float) -> None:
         _LOG.error("the loop was held", actor=actor, seconds=round(seconds, 3))
-        self._register.trip(GLOBAL, TripReason.STALL, source=actor, at=self._world.clock.now(), hold_s=STALL_HOLD_S)
+        self.register.trip(GLOBAL, TripReason.STALL, source=actor, at=self._world.clock.now(), hold_s=STALL_HOLD_S)
 
     def _tell_trip(self, trip: Trip) -> None:
         """The bytes have left; now the actors hear of it."""
         for name in ("gateway", "risk"):
-            self._system.address(name).tell(Tripped(trip))
+            self.system.address(name).tell(Tripped(trip))
         log = _LOG.info if trip.pull else _LOG.warning
         log("pull" if trip.pull else "kill", scope=str(trip.scope), reason=trip.reason.value, source=trip.source)
 
@@ -191,7 +195,7 @@ class _Run:
             self._done.set()
 
     async def _await_tree(self, top: Address) -> None:
-        await self._system.ended(top)
+        await self.system.ended(top)
         if not self._draining:
             _LOG.critical("trading gave up")
             self._code = ExitCode.GAVE_UP
@@ -215,32 +219,32 @@ class _Run:
         self._draining = True
         standing = self._latch()
         reason = TripReason.SHUTDOWN if standing is None else standing.reason
-        self._register.trip(GLOBAL, reason, source="app", at=self._world.clock.now(), hold_s=0.0, latch=True)
+        self.register.trip(GLOBAL, reason, source="app", at=self._world.clock.now(), hold_s=0.0, latch=True)
 
-    async def _drain(self) -> tuple[Account | None, dict[str, str]]:
+    async def _drain(self) -> tuple[Exposure | None, dict[str, str]]:
         """Cancel everything and have the venue prove it; what could not be proved in time is said, and is an orphan in the summary."""
         if self._latch() is not None and self._code is ExitCode.OK:
             self._code = ExitCode.KILLED
         waiting = await self._waiting()
         self._latch_shutdown()
-        account: Account | None = None
+        held: Exposure | None = None
         with trio.move_on_after(DRAIN_WITHIN_S):
             while self._code is not ExitCode.GAVE_UP and not await self._ask("gateway", Drain(self._world.clock.now())):
                 await trio.sleep(0.05)
-            answer = await self._ask("risk", AccountRequest())
-            account = answer if isinstance(answer, Account) else None
+            answer = await self._ask("risk", ExposureRequest())
+            held = answer if isinstance(answer, Exposure) else None
             scores = await self._ask("scorekeeper", ScoreRequest())
             self._scores = scores if isinstance(scores, dict) else {}
-        return account, waiting
+        return held, waiting
 
     def _latch(self) -> Trip | None:
         """The latched GLOBAL kill that stands, if one does."""
-        return next((trip for scope, _, trip, _ in self._register.standing() if scope == GLOBAL and trip.latched), None)
+        return next((trip for scope, _, trip, _ in self.register.standing() if scope == GLOBAL and trip.latched), None)
 
     async def _ask(self, name: str, message: object) -> object:
         """An actor's answer; None where it is down or does not answer, which the caller takes for no."""
         try:
-            return await self._system.address(name).call(message, timeout=1.0)
+            return await self.system.address(name).call(message, timeout=1.0)
         except (pykka.Timeout, pykka.ActorDeadError):
             return None
 
@@ -249,15 +253,14 @@ class _Run:
         standings = answer if isinstance(answer, tuple) else ()
         return {s.actor: f"{s.state} {s.why}".strip() for s in standings if s.state not in QUIET}
 
-    def _sum_up(self, account: Account | None, waiting: dict[str, str]) -> Summary:
+    def _sum_up(self, held: Exposure | None, waiting: dict[str, str]) -> Summary:
         return summarize(
             journal=self._ledger.journal,
             run=self._ledger.run,
             world=str(self._world.place),
             seconds=self._world.clock.now() - self._began,
             frames=self._frames,
-            account=account,
-            opening_cash=self._rules.cash,
+            held=held,
             brier=self._scores,
             ended=self._code.name.lower(),
             waiting=waiting,
@@ -270,9 +273,9 @@ class _Run:
         step = 30.0 if self._world.clock.virtual else PROGRESS_EVERY_S
         while True:
             now = self._world.clock.now()
-            resting = len(self._venue.exchange.resting())
+            resting = len(self.venue.exchange.resting())
             waiting = len(await self._waiting())
             self._report(
-                Progress(now, now - self._began, total, self._frames, resting, self._register.pulls, self._register.kills, waiting)
+                Progress(now, now - self._began, total, self._frames, resting, self.register.pulls, self.register.kills, waiting)
             )
             await trio.sleep(step)

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from actors.messages import Quote
+from actors.messages import Exposure, Quote, TopOfBook
 from chimera.conventions import CENT, Count, Money, Price, Side, cents
 from chimera.markets import Market
 from chimera.trading import limits
+from chimera.trading.daybook import DayBook, DayLoss
 from chimera.trading.kill import KillRegister
 from chimera.trading.limits import Caps, Holding, LimitsState, Place, Proposal
 from chimera.trading.orders import OrderTable, State, Working
@@ -25,6 +26,8 @@ from chimera.trading.venue import Order
 
 WORTH_THE_QUEUE: Price = 2 * CENT
 """A quote that could be this much more aggressive is worth losing its place in the queue; less is not."""
+P_NEWS = 0.0025
+"""A move of p_true by this much is remembered with the decision to do nothing about it."""
 RENEW_AT = 0.5
 """The share of its life after which an order is renewed."""
 
@@ -97,25 +100,32 @@ class Desk:
         self._write_capacity = write_capacity
         self.table = OrderTable()
         self.portfolio = Portfolio(cash)
+        self._day = DayBook()
+        self._lost = DayLoss()
         self._markets: dict[str, Market] = {}
         self._places: dict[str, Place] = {}
         self._outcomes: dict[str, limits.Outcomes] = {}
         self._wants: dict[str, Quote] = {}
         self._intentions: dict[str, Intention] = {}
         self._bounds: dict[str, float] = {}
-        self._told: dict[tuple[str, Side], tuple[Action, Reason, Price]] = {}
+        self._told: dict[tuple[str, Side], tuple[Action, Reason, Price, float]] = {}
 
     # What is known
 
-    def list_markets(self, markets: Iterable[Market]) -> None:
-        """Take the whole listing. A market that is no longer listed keeps its place, so that what it holds still counts."""
+    def list_markets(self, markets: Iterable[Market]) -> tuple[tuple[str, Count], ...]:
+        """Take the whole listing; the markets that are new in it, with the size of their orders.
+
+        A market that is no longer listed keeps its place, so that what it holds still counts.
+        """
         self._markets = {market.ticker: market for market in markets}
+        fresh = tuple((m.ticker, self._caps.domains[m.domain].size) for m in self._markets.values() if m.ticker not in self._places)
         self._places |= {m.ticker: Place(m.domain, m.unit, m.event) for m in self._markets.values()}
         events: dict[str, list[str]] = {}
         for market in self._markets.values():
             events.setdefault(market.event, []).append(market.ticker)
         # Two markets of one game are its two teams: exactly one pays.
         self._outcomes |= {event: limits.one_of(tickers, exhaustive=len(tickers) > 1) for event, tickers in events.items()}
+        return fresh
 
     def want(self, quote: Quote) -> None:
         self._wants[quote.market] = quote
@@ -286,18 +296,36 @@ class Desk:
     # What is told
 
     def news(self, move: Move) -> bool:
-        """Whether a move is worth remembering: everything that acts, and a refusal or a keep only where it is a new one."""
-        key, told = (move.market, move.side), (move.action, move.reason, move.price)
+        """Whether a move is worth remembering: everything that acts, and a refusal or a keep only where it or p_true is a new one."""
+        key, p_true = (move.market, move.side), 0.0 if move.quote is None else move.quote.p_true
         before = self._told.get(key)
-        self._told[key] = told
-        return before != told or move.action not in (Action.REFUSE, Action.KEEP)
+        same = before is not None and before[:3] == (move.action, move.reason, move.price) and abs(before[3] - p_true) < P_NEWS
+        if same and move.action in (Action.REFUSE, Action.KEEP):
+            return False
+        self._told[key] = (move.action, move.reason, move.price, p_true)
+        return True
 
     def tripped(self, ticker: str) -> None:
         """A trip has cancelled the market: whatever is decided next is news."""
         for side in Side:
             self._told.pop((ticker, side), None)
 
-    # Limits
+    # Totals and limits
+
+    def mark(self, top: TopOfBook) -> None:
+        """Remember what a market's positions fetch. A book that is not to be believed, or is empty, says nothing of it."""
+        if top.synced and not (top.bid is None and top.ask is None):
+            self.portfolio.mark(top.market, top.bid, top.ask)
+
+    def exposure(self, at: float) -> Exposure:
+        """The totals now; also what the limits know of the day's losses from here on."""
+        profits: dict[str, Money] = {}
+        for ticker, position in self.portfolio.positions.items():
+            unit = self._places[ticker].unit if ticker in self._places else ticker
+            profits[unit] = profits.get(unit, 0) + position.flow - position.fees + position.mark
+        self._lost = self._day.loss(profits, at)
+        pnl = self.portfolio.pnl()
+        return Exposure(pnl.settled, pnl.marked, pnl.fees, self._lost.total, len(self.table.live()), at)
 
     def _proposal(self, quote: Quote, side: Side, price: Price, count: Count, now: float) -> Proposal:
         return Proposal(quote.market, side, price, count, quote.fair_at, now)
@@ -310,4 +338,5 @@ class Desk:
                 working.setdefault(w.order.market, []).append(limits.Working(w.order.side, w.order.price, w.reserved))
         held = self.portfolio.positions.items()
         holdings = {ticker: Holding(p.count, p.flow - p.fees) for ticker, p in held if p.settled is None and ticker in self._places}
-        return LimitsState(self._caps, self._places, holdings, working, self._outcomes, 0, {}, self._write_capacity)
+        lost = self._lost
+        return LimitsState(self._caps, self._places, holdings, working, self._outcomes, lost.total, lost.units, self._write_capacity)

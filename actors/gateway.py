@@ -18,7 +18,6 @@ from actors.messages import (
     Decided,
     Drain,
     Durable,
-    Exposure,
     Listing,
     Note,
     Probe,
@@ -27,11 +26,13 @@ from actors.messages import (
     Resend,
     Settled,
     Standing,
+    TopOfBook,
     Tripped,
     VenueEvent,
     Write,
 )
 from actors.runtime import Address, Message, TrioActor, handles
+from chimera.audit.orders import size_record
 from chimera.clock import WorldClock
 from chimera.conventions import Side
 from chimera.errors import VenueError
@@ -140,7 +141,8 @@ class Gateway(TrioActor):
 
     @handles(Listing)
     def on_listing(self, message: Listing) -> None:
-        self._desk.list_markets(message.markets)
+        for ticker, size in self._desk.list_markets(message.markets):
+            self._journal.tell(Note(size_record(ticker, size, message.at)))
 
     @handles(Quote)
     def on_quote(self, quote: Quote) -> None:
@@ -285,9 +287,11 @@ class Gateway(TrioActor):
         self._tell_exposure(message.at)
 
     def _tell_exposure(self, at: float) -> None:
-        held = self._desk.portfolio
-        positions = tuple((ticker, position.count) for ticker, position in held.positions.items() if position.count)
-        self._risk.tell(Exposure(held.cash, held.fees, held.pnl().settled, positions, len(self._desk.table.live()), at))
+        self._risk.tell(self._desk.exposure(at))
+
+    @handles(TopOfBook)
+    def on_top(self, message: TopOfBook) -> None:
+        self._desk.mark(message)
 
     @handles(Resend)
     def on_resend(self, _message: Resend) -> None:
@@ -342,6 +346,7 @@ class Gateway(TrioActor):
         if unanswered:
             self._cancel(unanswered, Reason.WITHDRAWN, now)
         self._desk.table.forget(now - FORGET_AFTER_S)
+        self._tell_exposure(now)
 
     @handles(Reconcile)
     def on_reconcile(self, message: Reconcile) -> None:

@@ -44,6 +44,7 @@ class JournalActor(TrioActor):
         self._arrived = trio.Event()
         self._closing = False
         self._closed = trio.Event()
+        self._pause = trio.CancelScope()
         self._commits = self._committed = self._lost = self._lost_since = self._refused = 0
 
     def on_start(self) -> None:
@@ -55,6 +56,7 @@ class JournalActor(TrioActor):
         """Everything told so far is on disk before the actor ends, unless the disk refuses."""
         self._closing = True
         self._arrived.set()
+        self._pause.cancel()
         await self._closed.wait()
 
     # What is told
@@ -110,7 +112,8 @@ class JournalActor(TrioActor):
             if self._closing:
                 self._closed.set()
                 return
-            await self.system.sleep(RETRY_S)
+            with trio.CancelScope() as self._pause:
+                await self.system.sleep(RETRY_S)
 
     async def _hold(self, store: JournalStore) -> None:
         try:

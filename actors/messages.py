@@ -86,7 +86,7 @@ class BookLost(Message):
 
 @attrs.frozen(slots=True)
 class TopOfBook(Message):
-    """book -> pricer: the best levels of one market, conflated by market. A side that is empty is None with size 0.
+    """book -> pricer, gateway: the best levels of one market, conflated by market. A side that is empty is None with size 0.
 
     `synced` False means the book is not to be believed. `seq` is the book's own count of changes.
     """
@@ -242,16 +242,17 @@ class Decided(Message):
 
 @attrs.frozen(slots=True)
 class Exposure(Message):
-    """gateway -> risk: what is held, after something changed. `cash` and `fees` in 1e-6 dollars, `positions` as (market, signed count).
+    """gateway -> risk: totals, every second and after each fill; in 1e-6 dollars.
 
-    `settled` is the profit of settled markets, in 1e-6 dollars; `open_orders` counts what rests or may rest.
+    `settled` is the profit of settled markets, `marked` that of open ones with positions at the bid if long and at the ask if short; both
+    are after fees. `day_loss` is the loss since 00:00 ET. `open_orders` counts what rests or may rest.
     """
 
     LANE: ClassVar[Lane] = Lane.CONFLATED
-    cash: Money
-    fees: Money
     settled: Money
-    positions: tuple[tuple[str, Count], ...]
+    marked: Money
+    fees: Money
+    day_loss: Money
     open_orders: int
     at: float
 
@@ -323,21 +324,10 @@ class Standing(Message):
 
 
 @attrs.frozen(slots=True)
-class AccountRequest(Message):
-    """app -> risk, by call: an `Account`."""
+class ExposureRequest(Message):
+    """app -> risk, by call: the latest `Exposure`; None before the first."""
 
     LANE: ClassVar[Lane] = Lane.CONTROL
-
-
-@attrs.frozen(slots=True)
-class Account:
-    """What the account is worth, in 1e-6 dollars. `marked` values open positions at the bid if long and at the ask if short."""
-
-    cash: Money
-    fees: Money
-    settled: Money
-    marked: Money
-    open_orders: int
 
 
 @attrs.frozen(slots=True)

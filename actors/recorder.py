@@ -41,6 +41,7 @@ class RecorderActor(TrioActor):
         self._arrived = trio.Event()
         self._closing = False
         self._closed = trio.Event()
+        self._pause = trio.CancelScope()
         self._state, self._why = "", ""
         self._sealed_at = 0.0
         self._written = self._unchanged = self._dropped = 0
@@ -54,6 +55,7 @@ class RecorderActor(TrioActor):
         """What was seen is sealed and the recording closed before the actor ends, unless the disk refuses."""
         self._closing = True
         self._arrived.set()
+        self._pause.cancel()
         await self._closed.wait()
 
     # In the door's step
@@ -80,7 +82,10 @@ class RecorderActor(TrioActor):
         # Its next poll must be written even if it is the same again.
         if self._last.get(frame.stream) is frame:
             del self._last[frame.stream]
-        self._stand("behind", f"{self._dropped} frames were dropped: the disk is slower than the world")
+        self._stand("behind", self._losses())
+
+    def _losses(self) -> str:
+        return f"{self._dropped} frames were dropped: the disk was slower than the world" if self._dropped else ""
 
     # Beside it
 
@@ -91,7 +96,7 @@ class RecorderActor(TrioActor):
                     writer = await self.system.blocking(self._open)
                 except (OSError, ConfigError) as error:
                     self._stand("down", str(error))
-                    await self.system.sleep(RETRY_S)
+                    await self._wait_a_little()
                 else:
                     await self._hold(writer)
         finally:
@@ -103,7 +108,7 @@ class RecorderActor(TrioActor):
 
     async def _hold(self, writer: RecordingWriter) -> None:
         try:
-            self._stand("ready", "")
+            self._stand("ready", self._losses())
             while self._frames or not self._closing:
                 await self._write_some(writer)
         finally:
@@ -126,12 +131,15 @@ class RecorderActor(TrioActor):
             if self._closing:
                 self._frames.clear()
                 return
-            await self.system.sleep(RETRY_S)
+            await self._wait_a_little()
         else:
             self._written = writer.records
             self._sealed_at = trio.current_time() if seal else self._sealed_at
-            if self._state == "down":
-                self._stand("ready", "")
+            self._stand("ready", self._losses())
+
+    async def _wait_a_little(self) -> None:
+        with trio.CancelScope() as self._pause:
+            await self.system.sleep(RETRY_S)
 
     def _put_back(self, batch: deque[Frame]) -> None:
         batch.extend(self._frames)

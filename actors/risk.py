@@ -6,21 +6,17 @@ last until its next incarnation, because they live in the kill register.
 
 from __future__ import annotations
 
-import datetime as dt
-from zoneinfo import ZoneInfo
-
 import attrs
 
-from actors.messages import Account, AccountRequest, Exposure, Note, Probe, Resend, Standing, TopOfBook, Tripped
+from actors.messages import Exposure, ExposureRequest, Note, Probe, Resend, Standing, Tripped
 from actors.runtime import Address, Down, Message, TrioActor, explain, handles
 from chimera.clock import WorldClock
-from chimera.conventions import ONE, Count, Money, Price, cost
+from chimera.conventions import Money
 from chimera.journal.records import Kind, Record, Value
 from chimera.journal.shape import armed_record, trip_record
-from chimera.trading.kill import GLOBAL, KillRegister, State, Trip
+from chimera.trading.kill import GLOBAL, KillRegister, State
 from chimera.trading.reasons import Reason
 
-EXCHANGE_DAY = ZoneInfo("America/New_York")
 REARM_EVERY_S = 0.25
 
 
@@ -29,12 +25,6 @@ class _Rearm(Message):
     """To itself: see which holds are over."""
 
     at: float
-
-
-@attrs.frozen(slots=True)
-class _Mark:
-    bid: Price | None
-    ask: Price | None
 
 
 class Risk(TrioActor):
@@ -60,9 +50,6 @@ class Risk(TrioActor):
         self._clock = clock
         self._daily_loss = daily_loss
         self._exposure: Exposure | None = None
-        self._marks: dict[str, _Mark] = {}
-        self._day: dt.date | None = None
-        self._opening: Money = 0
 
     def on_start(self) -> None:
         for address in self._watched:
@@ -90,51 +77,20 @@ class Risk(TrioActor):
 
     # Totals
 
-    @handles(TopOfBook)
-    def on_top(self, message: TopOfBook) -> None:
-        if message.synced and not (message.bid is None and message.ask is None):
-            self._marks[message.market] = _Mark(message.bid, message.ask)
-            self._check_loss(message.at)
-
     @handles(Exposure)
     def on_exposure(self, message: Exposure) -> None:
         self._exposure = message
-        self._check_loss(message.at)
+        if message.day_loss >= self._daily_loss and self._register.state(GLOBAL) is not State.LATCHED:
+            self._register.trip(GLOBAL, Reason.DAILY_LOSS, source=self.address.name, at=message.at, hold_s=0.0, latch=True)
 
-    @handles(AccountRequest)
-    def on_account(self, _message: AccountRequest) -> Account:
-        held = self._exposure
-        if held is None:
-            return Account(0, 0, 0, 0, 0)
-        return Account(held.cash, held.fees, held.settled, self._marked(held), held.open_orders)
+    @handles(ExposureRequest)
+    def on_request(self, _message: ExposureRequest) -> Exposure | None:
+        return self._exposure
 
     @handles(Probe)
     def on_probe(self, message: Probe) -> int:
         return message.nonce
 
-    def _marked(self, held: Exposure) -> Money:
-        return sum(self._value(market, count) for market, count in held.positions)
-
-    def _value(self, market: str, count: Count) -> Money:
-        """What a position fetches now: at the bid if long, at the ask if short, and nothing where that side is empty; never at p_true."""
-        mark = self._marks.get(market)
-        if count >= 0:
-            return cost((mark.bid or 0) if mark else 0, count)
-        return cost((mark.ask or ONE) if mark else ONE, count)
-
-    def _check_loss(self, at: float) -> None:
+    def state_summary(self) -> dict[str, object]:
         held = self._exposure
-        if held is None:
-            return
-        equity = held.cash + self._marked(held)
-        day = dt.datetime.fromtimestamp(at, EXCHANGE_DAY).date()
-        if day != self._day:
-            self._day, self._opening = day, equity
-        lost = self._opening - equity
-        if lost >= self._daily_loss and self._register.state(GLOBAL) is not State.LATCHED:
-            self._latch(at)
-
-    def _latch(self, at: float) -> Trip:
-        return self._register.trip(GLOBAL, Reason.DAILY_LOSS, source=self.address.name, at=at, hold_s=0.0, latch=True)
-
-
+        return {} if held is None else {"day_loss": held.day_loss, "open_orders": held.open_orders}

@@ -71,7 +71,13 @@ class Rulebook:
             )
             for signal in self.signals
         }
-        return Caps(domains=domains, notional=_money(total.total_notional_dollars), open_orders=total.open_orders, daily_loss=self.daily_loss, unit_loss=self.daily_loss)
+        return Caps(
+            domains=domains,
+            notional=_money(total.total_notional_dollars),
+            open_orders=total.open_orders,
+            daily_loss=self.daily_loss,
+            unit_loss=_money(total.unit_loss_dollars),
+        )
 
     def poll(self, signal: Signal) -> float:
         """World seconds between polls of a signal's feed."""

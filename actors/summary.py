@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from actors.messages import Account
+from actors.messages import Exposure
 from chimera.audit.orders import audit_orders
-from chimera.conventions import Money, dollars
+from chimera.conventions import dollars
 from chimera.journal.records import Kind
 from chimera.journal.store import JournalReader, decision_hash
 from chimera.journal.venue_log import read_venue_log, venue_log_path
@@ -123,8 +123,7 @@ def summarize(
     world: str,
     seconds: float,
     frames: int,
-    account: Account | None,
-    opening_cash: Money,
+    held: Exposure | None,
     brier: Mapping[str, Mapping[str, float | int | None]],
     ended: str,
     waiting: Mapping[str, str],
@@ -140,8 +139,7 @@ def summarize(
         decisions = sum(1 for _ in reader.decisions())
         digest = decision_hash(reader)
     counted = _count_venue(journal)
-    held = account or Account(opening_cash, 0, 0, 0, 0)
-    total = held.cash + held.marked - opening_cash
+    settled, marked, fees = (held.settled, held.marked, held.fees) if held is not None else (0, 0, 0)
     return Summary(
         world=world,
         seconds=round(seconds, 3),
@@ -153,8 +151,8 @@ def summarize(
         kills=trips[Kind.KILL],
         fills=counted.fills,
         sent=counted.sent,
-        pnl_dollars={"settled": dollars(held.settled), "marked": dollars(total - held.settled)},
-        fees_dollars=dollars(held.fees),
+        pnl_dollars={"settled": dollars(settled), "marked": dollars(marked)},
+        fees_dollars=dollars(fees),
         restarts=trips[Kind.RESTART],
         violations=audit_orders(journal).violations,
         brier=brier,

@@ -11,7 +11,8 @@ from actors.messages import Standing, StandingsRequest
 from actors.runtime import TrioActor, handles
 
 _LOG = structlog.get_logger("chimera")
-QUIET = frozenset({"ready", "live"})
+QUIET = frozenset({"ready", "idle", "drained"})
+"""States in which an actor waits for nothing."""
 
 
 class Telemetry(TrioActor):

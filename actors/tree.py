@@ -89,7 +89,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         return at(f"book.{ticker}")
 
     def book_spec(listed: Market) -> ChildSpec:
-        consumers = (pricers[listed.domain], risk)
+        consumers = (pricers[listed.domain], gateway)
         return ChildSpec(
             f"book.{listed.ticker}", lambda: BookActor(market=listed, register=register, consumers=consumers, stream=at("stream"))
         )

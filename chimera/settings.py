@@ -88,6 +88,7 @@ class TotalLimits(_Strict):
     total_notional_dollars: Dollars = Field(description="cap on what all positions and orders can cost")
     open_orders: Annotated[int, Field(ge=1, le=10_000)] = Field(description="orders resting or on their way")
     daily_loss_dollars: Dollars = Field(description="a loss of this much since 00:00 ET latches the global kill")
+    unit_loss_dollars: Dollars = Field(description="a loss of this much since 00:00 ET in one game stops new orders in it")
 
 
 class Paper(_Strict):

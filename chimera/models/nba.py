@@ -339,12 +339,17 @@ def reaction(
         atoms = [(p, 1.0)]
     z = game.z(state.home_lead, state.seconds_left, state.possession, state.pending_ft)
     rate = params.diffusion_live if state.live else params.diffusion_rest
-    spread = math.exp(-0.5 * z * z) * _DENSITY / params.sd(state.seconds_left) * math.sqrt(rate * horizon_s)
+    points = math.sqrt(rate * min(horizon_s, state.seconds_left))
+    spread = math.exp(-0.5 * z * z) * _DENSITY / params.sd(state.seconds_left) * points
     still, weight = atoms[0]
     atoms[:1] = [(still - spread, 0.5 * weight), (still + spread, 0.5 * weight)]
-    shift = p - sum(q * w for q, w in atoms)
     total = sum(w for _, w in atoms)
-    return tuple((min(1.0, max(0.0, q + shift)), w / total) for q, w in atoms)
+    for _ in range(3):  # clipping moves the mean again, each time by less
+        shift = p - sum(q * w for q, w in atoms) / total
+        atoms = [(min(1.0, max(0.0, q + shift)), w) for q, w in atoms]
+        if abs(shift) < 1e-4:
+            break
+    return tuple((q, w / total) for q, w in atoms)
 
 
 def sd_over(atoms: Atoms) -> float:

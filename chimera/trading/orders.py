@@ -78,18 +78,17 @@ class OrderTable:
 
     def live(self, market: str | None = None) -> tuple[Working, ...]:
         """Every order that may rest: sent and not proved gone."""
-        return tuple(w for w in self.of(market) if w.state not in (State.INTENDED, State.GONE))
+        return tuple(w for w in self._of(market) if w.state not in (State.INTENDED, State.GONE))
 
     def unresolved(self, market: str | None = None) -> tuple[Working, ...]:
         """Every order with something in flight, unknown or owed."""
-        return tuple(w for w in self.of(market) if not w.resolved)
+        return tuple(w for w in self._of(market) if not w.resolved)
 
     def reserved(self, market: str, side: Side) -> Count:
         """The most that may yet be filled on one side of a market, orders not yet sent included."""
-        return sum(w.reserved for w in self.of(market) if w.order.side is side)
+        return sum(w.reserved for w in self._of(market) if w.order.side is side)
 
-    def of(self, market: str | None) -> Iterable[Working]:
-        """Every order of a market, or of all, in whatever state."""
+    def _of(self, market: str | None) -> Iterable[Working]:
         return self._orders.values() if market is None else self._by_market.get(market, {}).values()
 
     # What we do

@@ -53,7 +53,7 @@ class Rig:
     async def durable(self, count: int) -> list[str]:
         """Wait until this many client ids are told durable."""
         with trio.fail_after(5):
-            while len(ids := [i for message in self.gateway.of(Durable) for i in message.client_ids]) < count:
+            while len(ids := [i for message in self.gateway.of(Durable) for i in message.client_ids]) < count:  # noqa: ASYNC110
                 await trio.sleep(0.001)
         return ids
 
@@ -250,7 +250,7 @@ class TestIncarnations:
             await r.durable(1)
             r.journal.tell(Write(intent("same")))
             with trio.fail_after(5):
-                while r.journal.incarnation < 2 or not r.journal.alive:
+                while r.journal.incarnation < 2 or not r.journal.alive:  # noqa: ASYNC110
                     await trio.sleep(0.001)
             r.journal.tell(Write(intent("other")))
             assert await r.durable(2) == ["same", "other"]

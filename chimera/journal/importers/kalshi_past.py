@@ -189,10 +189,9 @@ class PastMarket:
         bid, ask = (format_price(price) for price in quote(candle.close))
         no_bid, no_ask = (format_price(complement(price)) for price in reversed(quote(candle.close)))
         closes = _iso(self._starts_at + CLOSES_AFTER.total_seconds())
-        body: Body = {
+        body = _FIXED | {
             "ticker": ids.ticker,
             "event_ticker": ids.event,
-            "market_type": "binary",
             "title": ids.title,
             "yes_sub_title": ids.team.city,
             "no_sub_title": ids.team.city,
@@ -203,7 +202,6 @@ class PastMarket:
             "latest_expiration_time": closes,
             "expected_expiration_time": _iso(self._starts_at + 3 * 3600),
             "occurrence_datetime": _iso(self._starts_at),
-            "settlement_timer_seconds": 60,
             "status": status,
             "yes_bid_dollars": bid,
             "yes_bid_size_fp": LEVEL_SIZE if bid != "0.0000" else "0.00",
@@ -214,21 +212,8 @@ class PastMarket:
             "last_price_dollars": format_price(candle.close),
             "volume_fp": f"{volume}.00",
             "volume_24h_fp": f"{volume}.00",
-            "open_interest_fp": "0.00",
             "result": "" if status == "active" else self._result,
-            "expiration_value": "",
-            "can_close_early": True,
-            "early_close_condition": "This market will close and expire after a winner is declared.",
-            "notional_value_dollars": "1.0000",
-            "previous_yes_bid_dollars": "0.0000",
-            "previous_yes_ask_dollars": "0.0000",
-            "previous_price_dollars": "0.0000",
-            "settlement_bounds_type": "default",
             "rules_primary": ids.rules,
-            "rules_secondary": "",
-            "price_level_structure": "linear_cent",
-            "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
-            "exchange_index": 0,
         }
         if status == "finalized":
             body["settlement_value_dollars"] = "1.0000" if self._result == "yes" else "0.0000"
@@ -309,6 +294,23 @@ def _iso(unix: float) -> str:
     return dt.datetime.fromtimestamp(unix, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_FIXED: Body = {
+    "market_type": "binary",
+    "settlement_timer_seconds": 60,
+    "open_interest_fp": "0.00",
+    "expiration_value": "",
+    "can_close_early": True,
+    "early_close_condition": "This market will close and expire after a winner is declared.",
+    "notional_value_dollars": "1.0000",
+    "previous_yes_bid_dollars": "0.0000",
+    "previous_yes_ask_dollars": "0.0000",
+    "previous_price_dollars": "0.0000",
+    "settlement_bounds_type": "default",
+    "rules_secondary": "",
+    "price_level_structure": "linear_cent",
+    "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
+    "exchange_index": 0,
+}
 _STATUS: Body = {
     "exchange_active": True,
     "trading_active": True,

@@ -103,7 +103,7 @@ def test_the_ball_is_where_the_nbas_own_labels_say(shared_data: Path) -> None:
             assert owner * label >= 0 or abs(owner) <= TIP_HINT or action["subType"] == "offensive foul", (action, ball)
         ball.see(one)
     assert told > 200
-    assert unknown <= 4
+    assert unknown <= 5  # the tip, three quarters begun, one held ball
 
 
 # Rules, one at a time

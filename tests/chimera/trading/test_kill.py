@@ -23,7 +23,10 @@ def register(fired: list[Trip] | None = None) -> KillRegister:
     return made
 
 
-def trip(made: KillRegister, scope: Scope = unit("A"), *, at: float = 0.0, hold_s: float = 60.0, latch: bool = False) -> Trip:
+UNIT_A = unit("A")
+
+
+def trip(made: KillRegister, scope: Scope = UNIT_A, *, at: float = 0.0, hold_s: float = 60.0, latch: bool = False) -> Trip:
     return made.trip(scope, Reason.SHOCK, source="test", at=at, hold_s=hold_s, latch=latch)
 
 

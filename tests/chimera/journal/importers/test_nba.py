@@ -7,8 +7,9 @@ import json
 import sys
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
+from statistics import correlation
 from typing import TypeAlias
 
 import pytest
@@ -213,15 +214,15 @@ class TestKalshi:
         """What makes a timestamp the end of its minute: the evidence, kept where the claim is made."""
         final = json.loads(summary.read_bytes())
         chance = {row["playId"]: 1 - row["homeWinPercentage"] for row in final["winprobability"]}
-        walls = [dt.datetime.fromisoformat(play["wallclock"]).timestamp() for play in final["plays"]]
+        walls = list(accumulate((dt.datetime.fromisoformat(play["wallclock"]).timestamp() for play in final["plays"]), max))
         curve = [chance[play["id"]] for play in final["plays"]]
         bars = [json.loads(f.body)["msg"] for f in bodies(world, "kalshi.ws") if json.loads(f.body)["type"] == "bar"]
         closes = {bar["end_ts"]: float(bar["close"]) for bar in bars}
 
         def moves_together(offset: float) -> float:
             at = [t for t in closes if t - 60 in closes and walls[0] <= t + offset - 60 and t + offset <= walls[-1]]
-            known = {t: curve[bisect_right(walls, t + offset) - 1] - curve[bisect_right(walls, t + offset - 60) - 1] for t in at}
-            return sum((closes[t] - closes[t - 60]) * known[t] for t in at) / sum(known[t] ** 2 for t in at)
+            known = [curve[bisect_right(walls, t + offset) - 1] - curve[bisect_right(walls, t + offset - 60) - 1] for t in at]
+            return correlation([closes[t] - closes[t - 60] for t in at], known)
 
         assert moves_together(-10) > 0.7
         assert moves_together(60) < 0.1

@@ -35,7 +35,7 @@ async def test_a_market_has_the_fields_of_a_recorded_one(sim, shared_data: Path)
 async def test_a_trader_understands_every_market(sim) -> None:
     series = decode.series((await sim.get("/trade-api/v2/series/KXNBAGAME")).content)
     for ticker, contract in sim.site.floor.contracts.items():
-        market = parse_market(decode.single_market((await sim.get(f"{MARKETS}/{ticker}")).content), series, sim.clock.now())
+        market = parse_market(decode.single_market((await sim.get(f"{MARKETS}/{ticker}")).content), series)
         assert isinstance(market, Market)
         assert isinstance(market.meaning, TeamWins)
         assert market.meaning.team.code == contract.listing.club.code
