@@ -13,7 +13,7 @@ from chimera.sim.process import run
 
 
 def _clock(_ctx: click.Context, _param: click.Parameter, value: str | None) -> WorldClock:
-    """The world's clock: real time, or as MONO_NS,WORLD_UNIX,SPEED says (world time at one moment of the monotonic clock, and its speed)."""
+    """The world's clock: real time, or world time at one moment of the monotonic clock and how fast it goes."""
     if value is None:
         return WorldClock()
     try:

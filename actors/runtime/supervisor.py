@@ -69,6 +69,7 @@ class Supervisor(TrioActor):
         self._restarts: deque[float] = deque()  # trio times within the period
         self._closing = False
         self._repairing = False
+        self._repair_scope = trio.CancelScope()
         self._news = trio.Event()
         self._structure = trio.Lock()  # held while a group repair or a request changes who runs
         self._rng: random.Random = self.system.random(f"{self.address.name}/backoff")
@@ -100,12 +101,11 @@ class Supervisor(TrioActor):
     async def _close(self) -> None:
         """Stop every child, in reverse; no restart begins after this has begun."""
         self._closing = True
-        self._news.set()
+        self._repair_scope.cancel()
         for child in self._children.values():
             if child.pause is not None:
                 child.pause.cancel()
-        async with self._structure:
-            await self._stop_children(list(self._children.values()))
+        await self._stop_children(list(self._children.values()))
 
     async def _stop_children(self, children: list[Child]) -> None:
         for child in reversed(children):
@@ -226,8 +226,8 @@ class Supervisor(TrioActor):
 
     async def _repair(self) -> None:
         """Group strategies: restart the group of the earliest failure until no failure is left."""
-        try:
-            while self._failed and not self._closing:
+        with self._repair_scope:
+            while self._failed:
                 first = self._earliest()
                 async with self._structure:
                     for child in reversed(self._group(first)):
@@ -235,8 +235,7 @@ class Supervisor(TrioActor):
                 if await self._wait_out(first):
                     async with self._structure:
                         await self._start_group(first)
-        finally:
-            self._repairing = False
+        self._repairing = False
 
     def _earliest(self) -> Child:
         return next(child for name, child in self._children.items() if name in self._failed)
@@ -262,10 +261,10 @@ class Supervisor(TrioActor):
             with trio.move_on_after(delay):
                 await self._news.wait()
                 return False
-        return not self._closing
+        return True
 
     async def _start_group(self, first: Child) -> None:
-        if first.name not in self._children or self._closing:
+        if first.name not in self._failed:
             return
         group = self._group(first)
         self._failed.difference_update(child.name for child in group)

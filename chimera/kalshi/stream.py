@@ -192,7 +192,7 @@ class StreamProtocol:
             self._on_unread(body, error, events)
             return events
         subscription = self._in_sequence(frame.sid, frame.seq, events) if frame.seq else None
-        if False:
+        if frame.seq and subscription is None and frame.sid in self._subscriptions:
             return events
         try:
             self._handlers[type(frame)](frame, subscription, events)

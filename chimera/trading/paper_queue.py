@@ -86,7 +86,7 @@ class View:
         """A new order takes its place behind what is visible at its price."""
         self.own.append(own)
         if self.synced:
-            own.ahead = 0
+            own.ahead = self.levels[own.order.side].get(own.order.price, 0)
 
     def replace(self, bids: Iterable[tuple[Price, Count]], asks: Iterable[tuple[Price, Count]], at: float) -> None:
         """A whole book."""

@@ -115,7 +115,7 @@ def test_no_bytes_a_client_sends_stop_the_server(junk: bytes) -> None:
 def frame(opcode: int, payload: bytes) -> bytes:
     """A masked client frame (mask 0)."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big") if size < 65_536 else b"\xff" + size.to_bytes(8, "big")
+    length = bytes([0x80 | size]) if size < 126 else b"\xff" + size.to_bytes(8, "big")
     return bytes([0x80 | opcode]) + length + b"\0\0\0\0" + payload
 
 

@@ -340,9 +340,9 @@ class TestBars:
 
     def test_all_orders_together_get_at_most_the_volume(self) -> None:
         made = Paper()
-        made.place(order(Side.BID, 4590))
-        made.place(order(Side.ASK, 4610))
-        self.bar(made, volume=150)
+        made.place(order(Side.BID, 4600))
+        made.place(order(Side.ASK, 4700))
+        self.bar(made, high=4800, volume=150)
         assert made.filled == 150
 
     def test_a_derived_book_fills_nothing_but_stops_what_would_cross(self) -> None:
