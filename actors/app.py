@@ -24,7 +24,7 @@ from trio.testing import MockClock
 from actors.boot import Ledger, open_ledger
 from actors.cli.common import ExitCode
 from actors.cli.progress import Progress, Report
-from actors.messages import Drain, Exposure, ExposureRequest, ScoreRequest, StandingsRequest, Tripped
+from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, StandingsRequest, Tripped
 from actors.rules import Rulebook
 from actors.runtime import ActorSystem, Address, ChildSpec, Reason, explain, is_normal
 from actors.runtime.seeding import seeded
@@ -33,9 +33,10 @@ from actors.telemetry import QUIET
 from actors.tree import Parts, build, death_scope
 from actors.venue import pump
 from actors.worlds import Place, World, open_world
+from chimera.journal.shape import armed_record
 from chimera.paper_tap import PaperTap
 from chimera.settings import Environment, Registry
-from chimera.trading.kill import GLOBAL, KillRegister, Trip
+from chimera.trading.kill import GLOBAL, KillRegister, Scope, Trip
 from chimera.trading.reasons import Reason as TripReason
 
 _LOG = structlog.get_logger("chimera")
@@ -122,6 +123,7 @@ class Run:
             async with self.system as system:
                 system.start_soon(pump, self.venue, self._world.clock)
                 top = await system.start(self._tree(system))
+                self._remember_counters()
                 for task in (self._await_end, self._await_duration, self._show):
                     nursery.start_soon(task)
                 nursery.start_soon(self._await_tree, top)
@@ -146,6 +148,14 @@ class Run:
                 seed=self._plan.seed,
             ),
         )
+
+    def _remember_counters(self) -> None:
+        """Counters begin above where an earlier process left them; that must be known to the next one even if nothing trips in this one."""
+        standing = {scope for scope, *_ in self.register.standing()}
+        scopes = {Scope.parse(text): count for text, count in self.register.counters().items()}
+        for scope, count in scopes.items():
+            if count and scope not in standing:
+                self.system.address("journal").tell(Note(armed_record(scope, count, self._began)))
 
     def stop(self) -> None:
         """End the run in good order, as its duration would."""

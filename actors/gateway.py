@@ -131,7 +131,7 @@ class Gateway(TrioActor):
         for _scope, state, trip, _until in self._register.standing():
             if state is State.TRIPPED:
                 self.spawn(self._confirm, trip)
-        for source in (self._universe, *self._pricers.values()):
+        for source in (self._journal, self._universe, *self._pricers.values()):
             source.tell(Resend())
 
     def _stand(self, state: str, why: str) -> None:

@@ -198,7 +198,7 @@ class KalshiRest:
         raise failure
 
     async def _get(self, path: str, query: Query) -> Frame:
-        session, pairs = self._session, list(query)
+        session, pairs = self._session, sorted(query)
         name, url = STREAM_PREFIX + path, session.rest_url + path
         if pairs:
             name += "?" + "&".join(f"{key}={value}" for key, value in pairs)

@@ -69,7 +69,7 @@ def make_site(clock: WorldClock, seed: int, keys: Keys) -> tuple[SimSite, Crowd]
     crowd = Crowd()
     populate(floor, crowd, seed, begins)
     access = Access({key.key_id: key.private.public_key() for key in (keys.trader, keys.guard)})
-    espn = Espn(games, stream(seed, "espn"))
+    espn = Espn(games, seed)
     return SimSite(clock, games, floor, access, espn, secrets.token_urlsafe(24)), crowd
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from chimera.sim.streams import stream
 from chimera.sim.world.game import Game
 from chimera.sim.world.league import Club
 from chimera.sim.world.plays import (
@@ -201,6 +202,7 @@ class _Rows:
 
 
 def _encode(game: Game, rng: random.Random) -> _Rows:
+    """All rows of a game; `rng` feeds the small noise of ESPN's own win probability."""
     plays = [json.dumps(_row(game, play)) for play in game.plays]
     wins = []
     for index, play in enumerate(game.plays):
@@ -213,11 +215,12 @@ def _encode(game: Game, rng: random.Random) -> _Rows:
 
 
 class Espn:
-    """The two documents a trader polls. `rng` feeds the small noise of ESPN's own win probability."""
+    """The two documents a trader polls. A game's rows are encoded when it is first asked for."""
 
-    def __init__(self, games: Sequence[Game], rng: random.Random) -> None:
+    def __init__(self, games: Sequence[Game], seed: int) -> None:
         self._games = {game.event_id: game for game in games}
-        self._rows = {game.event_id: _encode(game, rng) for game in games}
+        self._seed = seed
+        self._rows: dict[str, _Rows] = {}
 
     def scoreboard(self, now: float) -> bytes:
         """The scoreboard at world time `now`."""
@@ -236,7 +239,10 @@ class Espn:
         game = self._games.get(event_id)
         if game is None:
             return None
-        state, rows = _state(game, now), self._rows[event_id]
+        rows = self._rows.get(event_id)
+        if rows is None:
+            rows = self._rows[event_id] = _encode(game, stream(self._seed, "espn", event_id))
+        state = _state(game, now)
         fixed = json.dumps(self._fixed(game, state))
         plays, wins = ",".join(rows.plays[: state.shown]), ",".join(rows.wins[: state.shown])
         return f'{fixed[:-1]}, "winprobability": [{wins}], "plays": [{plays}]}}'.encode()

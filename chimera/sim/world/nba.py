@@ -54,8 +54,8 @@ POINTS_PER_RATE = 340.0
 """Points of margin over a game for a unit shift of both sides' shooting: ~84 shots each at ~2.4 points, less what a rebound saves."""
 RUN_ANSWER = 0.0035
 RUN_MEMORY = 0.97
-"""Runs are answered: a side shoots worse by RUN_ANSWER for each point of its recent run, which fades by RUN_MEMORY a possession. Leads are an
-anti-persistent walk (Gabel & Redner 2012); without this the final margin would scatter by 17 points around the line, not by 13 to 14."""
+"""Runs are answered: a side shoots worse by RUN_ANSWER for each point of its recent run, which fades by RUN_MEMORY a possession.
+Leads are an anti-persistent walk (Gabel & Redner 2012); without this the final margin would scatter by 17 points, not by 13 to 14."""
 BONUS_FOULS = 4
 TIMEOUTS = 7
 BREAK_SECONDS = 150.0

@@ -12,19 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera.sim.world.espn import Espn, moneyline
-from chimera.sim.world.game import PUBLISH_DELAY, Game, make_game, place
+from chimera.sim.world.game import PUBLISH_DELAY, make_game, place
 from chimera.sim.world.league import CLUBS
 from chimera.sim.world.schedule import evening
 
 TIP = 1_795_000_000.0
 
 
-def one_game(seed: int = 3) -> Game:
-    return place(make_game(random.Random(seed), "401900001", CLUBS[0], CLUBS[1]), TIP)
-
-
-GAME = one_game()
-ESPN = Espn([GAME], random.Random(0))
+GAME = place(make_game(random.Random(4), "401900001", CLUBS[0], CLUBS[1]), TIP)
+ESPN = Espn([GAME], 0)
 
 
 def summary(now: float) -> dict:
