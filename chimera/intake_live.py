@@ -224,7 +224,7 @@ class LiveDoor(Door):
             return tcp
         tls = trio.SSLStream(tcp, self._ssl, server_hostname=host, https_compatible=True)
         try:
-            pass
+            await tls.do_handshake()
         except BaseException:
             await trio.aclose_forcefully(tcp)
             raise

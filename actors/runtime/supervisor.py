@@ -226,7 +226,7 @@ class Supervisor(TrioActor):
 
     async def _repair(self) -> None:
         """Group strategies: restart the group of the earliest failure until no failure is left."""
-        with self._repair_scope:
+        with trio.CancelScope() as self._repair_scope:
             while self._failed:
                 first = self._earliest()
                 async with self._structure:
@@ -238,7 +238,7 @@ class Supervisor(TrioActor):
         self._repairing = False
 
     def _earliest(self) -> Child:
-        return next(child for name, child in self._children.items() if name in self._failed)
+        return next(child for child in self._children.values() if child.name in self._failed)
 
     def _group(self, first: Child) -> list[Child]:
         """Whom the strategy restarts with `first`, in start order, without those that an operator terminated."""
@@ -249,6 +249,8 @@ class Supervisor(TrioActor):
 
     async def _wait_out(self, first: Child) -> bool:
         """Wait for the backoff of `first`; False if something happened that may change who comes first."""
+        if self._earliest() is not first:
+            return False
         delay = first.next_delay(self._rng)
         if delay is None:
             logger.error("%s stays down: %d restarts in a row", first.name, first.streak)

@@ -33,6 +33,7 @@ SUMMARY_PATH = "/apis/site/v2/sports/basketball/nba/summary"
 _OVERROUND = 1.04
 """Two-way moneylines sum to about this: the mean vig of NBA closing lines is 4 %."""
 _WIN_NOISE = 0.012
+_LEAGUE = {"id": "46", "uid": "s:40~l:46", "name": "National Basketball Association", "abbreviation": "NBA", "slug": "nba"}
 _NO_COORDINATE = {"x": -214748340, "y": -214748365}
 
 
@@ -227,7 +228,7 @@ class Espn:
         events = [self._event(game, _state(game, now)) for game in self._games.values()]
         day = min(game.day for game in self._games.values()).isoformat()
         document = {
-            "leagues": [{"id": "46", "uid": "s:40~l:46", "name": "National Basketball Association", "abbreviation": "NBA"}],
+            "leagues": [_LEAGUE],
             "season": {"type": 2, "year": self._season},
             "day": {"date": day},
             "events": events,
@@ -310,6 +311,7 @@ class Espn:
                 "uid": f"s:40~l:46~e:{game.event_id}",
                 "season": {"year": self._season, "type": 2},
                 "timeValid": True,
+                "league": _LEAGUE,
                 "competitions": [competition],
             },
         }

@@ -116,6 +116,7 @@ def test_a_pregame_summary_gives_the_home_projection_from_the_away_team(shared_d
 
 
 @pytest.mark.data
+@pytest.mark.data
 def test_a_summary_cut_short_anywhere_is_refused(shared_data: Path) -> None:
     body = (shared_data / "espn/payloads/nba_game_summary.json").read_bytes()
     for cut in range(0, len(body) - 1, 9973):
@@ -135,7 +136,11 @@ def test_no_bytes_whatever_raise_anything_but_a_feed_error(body: bytes) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2000) | st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(["", "12:00", "home", "1e999", "x"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 2000)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "12:00", "home", "1e999", "x"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "score", "team", "id"]), inner, max_size=3),
     max_leaves=6,
 )

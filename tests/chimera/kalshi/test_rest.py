@@ -63,8 +63,9 @@ class TestNames:
 
     async def test_the_query_is_sorted_and_the_prefix_left_out(self, autojump_clock: MockClock, setup: Setup) -> None:
         name = "kalshi.rest /markets?series_ticker=KXNBAGAME&status=open"
-        client = setup.over({name: [page("A")]})
+        client = setup.over({name: [page("A")], "kalshi.rest /markets?event_ticker=E&series_ticker=S": [page("B")]})
         await client.markets(status="open", series_ticker="KXNBAGAME")
+        assert len(await client.markets(series_ticker="S", event_ticker="E")) == 1
         stream, url, _ = setup.door.asked[0]
         assert stream == name
         assert url == "https://exchange.test/trade-api/v2/markets?series_ticker=KXNBAGAME&status=open"

@@ -73,6 +73,13 @@ class TestClock:
         session.observe_date(formatdate(NOW, usegmt=True), NOW + 0.2, NOW + 0.3)
         assert session.skew_s == 0.0
 
+    def test_after_a_step_the_old_answers_no_longer_widen_the_new(self, ed25519_key) -> None:
+        session = make(ed25519_key)
+        session.observe_ts(int(NOW * 1000), NOW - 0.1, NOW + 0.1)
+        session.observe_ts(int((NOW + 30) * 1000), NOW - 0.1, NOW + 0.1)
+        session.observe_ts(int((NOW + 30) * 1000), NOW - 0.3, NOW)
+        assert session.skew_s == pytest.approx(30.05)
+
     def test_only_kalshis_own_answers_count(self, ed25519_key) -> None:
         session = make(ed25519_key)
         late = {"date": formatdate(NOW + 30, usegmt=True)}

@@ -247,6 +247,12 @@ class TestFailures:
         (gap,) = protocol.feed(delta("A", 9))
         assert gap.markets == ("A",)
 
+    def test_a_refusal_sent_twice_is_told_once(self) -> None:
+        protocol = following("A")
+        refusal = frame("error", 1, 2, id=9, msg={"code": 14, "msg": "market ticker required"})
+        assert [type(event) for event in protocol.feed(refusal)] == [CommandFailed]
+        assert protocol.feed(refusal) == []
+
     @pytest.mark.parametrize("code", [10, 25])
     def test_a_subscription_the_exchange_ended_has_to_be_made_again(self, code: int) -> None:
         protocol = following("A")

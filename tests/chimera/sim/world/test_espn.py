@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chimera.feeds.espn import decode_scoreboard, decode_summary
+from chimera.feeds.nba_plays import reduce
 from chimera.sim.world.espn import Espn, moneyline
 from chimera.sim.world.game import PUBLISH_DELAY, make_game, place
 from chimera.sim.world.league import CLUBS
@@ -96,6 +98,20 @@ def test_rows_and_headers_have_the_keys_and_types_of_a_recorded_game(shared_data
     recorded_types = {(play["type"]["id"], play["type"]["text"]) for play in recorded["plays"]}
     ours_types = {(play["type"]["id"], play["type"]["text"]) for play in made["plays"]}
     assert {kind for kind in ours_types - recorded_types if not kind[1].endswith("of 3")} == set()
+
+
+def test_the_traders_reader_finds_no_fault_in_any_moment_of_a_game() -> None:
+    now = TIP - 20
+    while now < GAME.end + 30:
+        board = decode_scoreboard(ESPN.scoreboard(now), league="nba")
+        document = ESPN.summary("401900001", now)
+        assert document is not None
+        state = reduce(decode_summary(document, league="nba"), board.games[0])
+        assert (board.refused, state.disagreement) == ((), "")
+        seen = GAME.visible(now)
+        if seen:
+            assert (state.home_score, state.away_score) == (GAME.plays[seen - 1].home, GAME.plays[seen - 1].away)
+        now += 60
 
 
 def test_moneylines_carry_the_vig() -> None:
