@@ -73,7 +73,7 @@ def test_two_processes_cannot_write_it_at_once(tmp_path: Path) -> None:
             count=st.integers(1, 10**9), expires_at=st.floats(0, 1e10), fence=st.integers(0), p_true=st.floats(0, 1),
             required_edge=st.floats(0, 100), trace=st.integers(0, 2**31),
         ),
-        st.builds(Accepted, at=st.floats(0, 1e10), client_id=st.text(), order_id=st.text(), market=st.text(), bid=st.none() | st.integers(1)),
+        st.builds(Accepted, at=st.floats(0, 1e10), client_id=st.text(), order_id=st.text(), market=st.text(), bid=st.none()),
         st.builds(
             Fired, at=st.floats(0, 1e10), scope=st.text(), reason=st.text(), source=st.text(), counter=st.integers(0), pull=st.booleans(),
             fences=st.dictionaries(st.text(), st.integers(0)),
