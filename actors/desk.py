@@ -32,7 +32,7 @@ RENEW_AT = 0.5
 """The share of its life after which an order is renewed."""
 
 
-class Action(str, enum.Enum):
+class Action(enum.StrEnum):
     """What is done about one side of one market; the value is part of the decision hash."""
 
     REFUSE = "refuse"

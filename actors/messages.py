@@ -111,7 +111,7 @@ class TopOfBook(Message):
 # Observation: oracle -> pricer
 
 
-class Phase(str, enum.Enum):
+class Phase(enum.StrEnum):
     """Where a game or window stands, as far as pricing cares."""
 
     PREGAME = "pregame"

@@ -103,7 +103,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         espn = EspnClient(door, world.espn_url)
         return lambda: NbaOracle(
             espn=espn, clock=clock, register=register, pricer=pricers[signal.name], telemetry=telemetry, universe=at("universe"),
-            settings=rules.oracle(signal), rng=rng(signal.name),
+            settings=rules.oracle(signal), rng=rng(signal.name), priors=world.priors,
         )  # fmt: skip
 
     def pricer(signal: Signal) -> Callable[[], TrioActor]:

@@ -22,7 +22,8 @@ from chimera.errors import FeedError
 from chimera.feeds.espn import EspnClient, Scoreboard
 from chimera.feeds.nba_match import Unit, match, units
 from chimera.feeds.nba_plays import Incident, IncidentKind, compare, standing
-from chimera.feeds.nba_prior import Prior
+from chimera.feeds.nba_prior import Prior, Source
+from chimera.journal.recording import GamePrior
 from chimera.models.nba import Valuation
 from chimera.trading import kill
 from chimera.trading.kill import KillRegister, State
@@ -54,6 +55,7 @@ class NbaOracle(TrioActor):
         settings: NbaOracleSettings,
         rng: Random,
         universe: Address | None = None,
+        priors: tuple[GamePrior, ...] = (),
     ) -> None:
         super().__init__()
         self._espn = espn
@@ -67,7 +69,7 @@ class NbaOracle(TrioActor):
         self._units: dict[str, Unit] = {}
         self._tracks: dict[str, Track] = {}
         self._unmatched: dict[str, str] = {}
-        self._priors: dict[str, Prior] = {}
+        self._priors = {prior.event_id: Prior(prior.home, Source.GIVEN, prior.source) for prior in priors}
         self._tripped: dict[str, Reason] = {}
         self._board: Scoreboard | None = None
         self._board_error = ""

@@ -5,6 +5,7 @@ The actor in `nba.py` fills a `Track` from documents and acts on what it says.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import attrs
@@ -157,10 +158,10 @@ class Track:
         if state is None or self.closed or math.isinf(self.confirmed_at):
             return ""
         if now - self.confirmed_at > settings.stale_s:
-            return f"no good poll for {now - self.confirmed_at:.0f} s"
+            return f"no good poll since {_clock(self.confirmed_at)}"
         silent = now - self.source_at(now)
         if silent > (settings.stale_s if state.clock_running else settings.pause_s):
-            return f"no play for {silent:.0f} s while the clock {'runs' if state.clock_running else 'stands'}"
+            return f"no play since {_clock(self.source_at(now))} while the clock {'runs' if state.clock_running else 'stands'}"
         return ""
 
     def phase(self, settings: NbaOracleSettings) -> tuple[Phase, float]:
@@ -185,3 +186,8 @@ class Track:
         assert prior is not None  # noqa: S101
         horizon = self.age(now, settings) + settings.poll_s + settings.latency_s
         return reaction(state, prior.p0, horizon, self.season), sd_over(reaction(state, prior.p0, 1.0, self.season))
+
+
+def _clock(at: float) -> str:
+    """A moment for people; it stays the same while a state lasts, so that the state is told once."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%H:%M:%S UTC")

@@ -7,7 +7,6 @@ and nobody is coming, and when the callee dies with the call in hand. When the a
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pykka
@@ -55,22 +54,24 @@ class Address:
         "mailbox",
         "members",
         "name",
+        "owner",
         "phase",
         "spec",
         "supervisor",
         "system",
-    )  # fmt: skip
+    )
 
     def __init__(self, system: ActorSystem, name: str) -> None:
         self.name = name
         self.system = system
         self.incarnation = 0
         self.phase = Phase.WAITING
-        self.mailbox = LaneMailbox(self)
+        self.mailbox = LaneMailbox(self, system.loop)
         self.ledger = Ledger()
         self.actor: Incarnation | None = None
         self.spec: ChildSpec | None = None
         self.supervisor = ""
+        self.owner: object = None  # the supervisor's slot that last started an incarnation here
         self.members: list[Address] = []  # the children, if a supervisor lives here
         self._watchers: dict[Address, bool] = {}
 
@@ -147,15 +148,6 @@ class Address:
 
     # For the runtime
 
-    @property
-    def thread(self) -> int | None:
-        """Ident of the loop's thread."""
-        return self.system.thread
-
-    def call_soon(self, fn: Callable[[Envelope[object]], None], letter: Envelope[object]) -> None:
-        """Run `fn(letter)` in the loop, in the calling thread's order."""
-        self.system.call_soon(fn, letter)
-
     def undelivered(self, letter: Envelope[object], lane: Lane, why: Undelivered) -> None:
         """Make a dead letter."""
         self.system.dead_letters.add(self.name, lane, letter.message, why, self.system.now())
@@ -194,7 +186,7 @@ class Address:
         if self.mailbox.gate is Gate.OPEN:
             return
         for member in self.members:
-            if member.phase is not Phase.GONE:
+            if member.supervisor == self.name and member.phase is not Phase.GONE:
                 member.settle(phase)
         dead = pykka.ActorDeadError(f"{self.name} is {phase.value}")
         if phase is Phase.GONE:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("actors")
 
+_TAKEN = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.BACKOFF})
+
 
 class Child:
     """`start`, `stop` and `run` one child. `on_end(child, reason)` is called in the last step of every incarnation that had started."""
@@ -69,8 +71,9 @@ class Child:
 
     def begin(self, nursery: trio.Nursery, adopt: Incarnation | None = None) -> None:
         """Start without waiting. Raises StartFailed if somebody lives at the address."""
-        if self.occupied or self.address.alive or self.address.phase is Phase.STARTING:
+        if self.occupied or (self.address.owner is not self and self.address.phase in _TAKEN):
             raise StartFailed(self.name, RuntimeError("an incarnation of that name is alive"))
+        self.address.owner = self
         if self.address.incarnation:
             dead = pykka.ActorDeadError(f"{self.name} restarted before the message was handled")
             self.address.mailbox.purge(self.spec.purge, Undelivered.RESTARTED, dead)
@@ -83,7 +86,7 @@ class Child:
     async def stop(self, after: Phase) -> None:
         """End the incarnation, gracefully within the spec's shutdown, then by cancellation; the address is then in phase `after`."""
         if not self.occupied:
-            self.address.settle(after)
+            self.settle(after)
             return
         self._stopping, self._after_stop = True, after
         self.address.settle(Phase.STOPPING)
@@ -95,6 +98,18 @@ class Child:
                 return
         self._scope.cancel()
         await self._ended.wait()
+
+    def call_off(self) -> None:
+        """Forget the restart that is waiting out its backoff."""
+        if self.pause is not None:
+            self.pause.cancel()
+            self.pause = None
+        self.address.ledger.retry_at = None
+
+    def settle(self, phase: Phase) -> None:
+        """Put the address in a phase, unless it has passed to another supervisor."""
+        if self.address.owner in (None, self):
+            self.address.settle(phase)
 
     def next_delay(self, rng: random.Random) -> float | None:
         """Seconds to wait before the next restart, or None when the spec allows no more."""

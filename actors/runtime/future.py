@@ -100,7 +100,7 @@ class TrioFuture(pykka.Future[T]):
             return await trio.to_thread.run_sync(super().get)
         if self._outcome is None:
             await self._park()
-        assert self._outcome is not None  # noqa: S101  # _park returns only after _settle
+        assert self._outcome is not None  # _park returns only after _settle
         return _unwrap(self._outcome)
 
     async def _park(self) -> None:
@@ -153,6 +153,6 @@ def _unwrap(result: Settled[T]) -> T:
     # outcome objects unwrap once; a future may be read many times.
     if isinstance(result, outcome.Error):
         raise result.error
-    assert isinstance(result, outcome.Value)  # noqa: S101  # an outcome is one of the two
+    assert isinstance(result, outcome.Value)  # an outcome is one of the two
     value: T = result.value
     return value

@@ -23,6 +23,7 @@ from pykka.messages import _ActorStop
 from actors.runtime.errors import MailboxFull, Refusal, WouldBlockLoop
 from actors.runtime.future import TrioFuture
 from actors.runtime.lanes import Down, Lane, LanePolicy, Message, Overflow
+from actors.runtime.loop import Loop
 from actors.runtime.statistics import LaneStatistics
 
 # With both lanes waiting, LOSSLESS and CONFLATED take turns of these many messages, so neither waits for more than one turn of the other.
@@ -73,13 +74,6 @@ class Owner(Protocol):
 
     name: str
 
-    @property
-    def thread(self) -> int | None:
-        """Ident of the loop's thread; None before the loop runs."""
-        ...
-
-    def call_soon(self, fn: Callable[[Envelope[object]], None], letter: Envelope[object]) -> None: ...
-
     def undelivered(self, letter: Envelope[object], lane: Lane, why: Undelivered) -> None: ...
 
     def overflowed(self, lane: Lane) -> None: ...
@@ -111,12 +105,13 @@ class LaneMailbox:
     """See the module. `take` and `wait` are for the one reader; `put` is for everyone."""
 
     __slots__ = (
-        "_conflated_turn", "_control", "_keys", "_latest", "_lossless", "_lossless_turn", "_sleeper", "_stops",
+        "_conflated_turn", "_control", "_keys", "_latest", "_loop", "_lossless", "_lossless_turn", "_sleeper", "_stops",
         "conflated", "dropped", "gate", "high_water", "owner", "policy", "puts",
-    )  # fmt: skip
+    )
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, loop: Loop) -> None:
         self.owner = owner
+        self._loop = loop
         self.policy = LanePolicy()
         self.gate = Gate.OPEN
         self._control: deque[Letter] = deque()
@@ -133,19 +128,11 @@ class LaneMailbox:
 
     def put(self, envelope: Envelope[object], /) -> None:
         """Queue a message. Raises MailboxFull in the loop's thread if the LOSSLESS lane is full and does not drop."""
-        thread = self.owner.thread
-        if thread is None or get_ident() == thread:
-            self._put(envelope)
-        else:
-            self.owner.call_soon(self._put_foreign, envelope)
-
-    def _put_foreign(self, envelope: Envelope[object]) -> None:
-        try:
-            self._put(envelope)
-        except MailboxFull as full:  # the sending thread has moved on; only an asker can still be told
-            fail(envelope, full)
-
-    def _put(self, envelope: Envelope[object]) -> None:
+        thread = self._loop.thread
+        if thread is not None and get_ident() != thread:
+            if not self._loop.call_soon(self._put_foreign, envelope):
+                fail(envelope, pykka.ActorDeadError(f"{self.owner.name}: the loop has ended"))
+            return
         letter = envelope if type(envelope) is Letter else Letter(envelope.message, envelope.reply_to)
         message = letter.message
         lane: Lane = getattr(message, "LANE", _LOSSLESS)
@@ -173,6 +160,12 @@ class LaneMailbox:
         if sleeper is not None:
             self._sleeper = None
             trio.lowlevel.reschedule(sleeper)
+
+    def _put_foreign(self, envelope: Envelope[object]) -> None:
+        try:
+            self.put(envelope)
+        except MailboxFull as full:  # the sending thread has moved on; only an asker can still be told
+            fail(envelope, full)
 
     def _conflate(self, letter: Letter) -> int:
         message = letter.message

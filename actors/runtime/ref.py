@@ -44,6 +44,6 @@ class TrioActorRef(pykka.ActorRef[Any]):
             else:
                 stopped.set(isinstance(result, outcome.Value))
 
-        assert isinstance(asked, TrioFuture)  # noqa: S101  # our own _create_future made it
+        assert isinstance(asked, TrioFuture)  # our own _create_future made it
         asked.listen(settle)
         return stopped.get(timeout=timeout) if block else stopped

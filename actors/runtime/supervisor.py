@@ -103,8 +103,7 @@ class Supervisor(TrioActor):
         self._closing = True
         self._repair_scope.cancel()
         for child in self._children.values():
-            if child.pause is not None:
-                child.pause.cancel()
+            child.call_off()
         await self._stop_children(list(self._children.values()))
 
     async def _stop_children(self, children: list[Child]) -> None:
@@ -125,12 +124,10 @@ class Supervisor(TrioActor):
 
     def _forget(self, name: str) -> None:
         child = self._children.pop(name)
-        self._failed.discard(name)
-        if child.pause is not None:
-            child.pause.cancel()
+        self._call_off(child)
         if child.address in self.address.members:
             self.address.members.remove(child.address)
-        child.address.settle(Phase.GONE)
+        child.settle(Phase.GONE)
 
     async def _start(self, name: str) -> None:
         """Start one child; an Ignore leaves it down, and forgets it if TEMPORARY."""
@@ -143,12 +140,12 @@ class Supervisor(TrioActor):
         if child.spec.restart is Restart.TEMPORARY:
             self._forget(child.name)
         else:
-            child.address.settle(Phase.DONE)
+            child.settle(Phase.DONE)
 
     def _child_ended(self, child: Child, reason: Reason) -> None:
         """A started child ended and nobody here had asked it to. Called in its last step."""
         if self._closing or self._cancelled():
-            child.address.settle(self.ORPHANED)
+            child.settle(self.ORPHANED)
             return
         restart = child.spec.restart
         if restart is Restart.TEMPORARY or (restart is Restart.TRANSIENT and is_normal(reason)):
@@ -184,9 +181,10 @@ class Supervisor(TrioActor):
     # Restarts
 
     def _schedule_restart(self, child: Child) -> None:
-        child.address.settle(Phase.BACKOFF)
+        child.settle(Phase.BACKOFF)
         if self.strategy is Strategy.ONE_FOR_ONE:
-            self.spawn(self._revive, child)
+            child.pause = trio.CancelScope()
+            self.spawn(self._revive, child, child.pause)
             return
         self._failed.add(child.name)
         self._news.set()
@@ -194,35 +192,32 @@ class Supervisor(TrioActor):
             self._repairing = True
             self.spawn(self._repair)
 
-    async def _revive(self, child: Child) -> None:
-        """ONE_FOR_ONE: bring one child back, after its backoff, without holding up anybody."""
-        while True:
-            if not await self._back_off(child):
-                return
-            try:
-                child.address.ledger.restarts += 1
-                await self._start(child.name)
-            except StartFailed as failure:
-                if self._closing or not self._within_intensity(child, failure.reason):
-                    return
-                child.address.settle(Phase.BACKOFF)
-            else:
-                return
-
-    async def _back_off(self, child: Child) -> bool:
-        """Sleep until the child may start; False if it is not to start any more."""
+    async def _revive(self, child: Child, pause: trio.CancelScope) -> None:
+        """ONE_FOR_ONE: bring one child back, after its backoff, without holding up anybody. Cancelling `pause` calls it off."""
+        if pause.cancel_called:
+            return
         delay = child.next_delay(self._rng)
         if delay is None:
-            logger.error("%s stays down: %d restarts in a row", child.name, child.streak)
-            self._leave_down(child)
-            return False
-        with trio.CancelScope() as child.pause:
+            self._exhausted(child)
+            return
+        with pause:
             if delay:
                 child.address.ledger.retry_at = trio.current_time() + delay
                 await trio.sleep(delay)
-        cancelled, child.pause = child.pause.cancelled_caught, None
-        child.address.ledger.retry_at = None
-        return not (cancelled or self._closing or child.name not in self._children)
+        if pause.cancel_called:
+            return
+        child.pause = None
+        child.address.ledger.restarts += 1
+        try:
+            await self._start(child.name)
+        except StartFailed as failure:
+            if not self._closing and self._children.get(child.name) is child and self._within_intensity(child, failure.reason):
+                self._schedule_restart(child)
+
+    def _exhausted(self, child: Child) -> None:
+        logger.error("%s stays down after %d restarts in a row", child.name, child.streak)
+        child.pause = None
+        self._leave_down(child)
 
     async def _repair(self) -> None:
         """Group strategies: restart the group of the earliest failure until no failure is left."""
@@ -230,8 +225,7 @@ class Supervisor(TrioActor):
             while self._failed:
                 first = self._earliest()
                 async with self._structure:
-                    for child in reversed(self._group(first)):
-                        await child.stop(Phase.BACKOFF)
+                    await self._stop_group(first)
                 if await self._wait_out(first):
                     async with self._structure:
                         await self._start_group(first)
@@ -247,15 +241,23 @@ class Supervisor(TrioActor):
             children = children[children.index(first) :]
         return [child for child in children if child.address.phase is not Phase.STOPPED]
 
+    async def _stop_group(self, first: Child) -> None:
+        """From here on every member is owed a start, except the TEMPORARY ones, which are forgotten."""
+        for child in reversed(self._group(first)):
+            await child.stop(Phase.BACKOFF)
+            if child.spec.restart is Restart.TEMPORARY:
+                self._forget(child.name)
+            else:
+                self._failed.add(child.name)
+
     async def _wait_out(self, first: Child) -> bool:
         """Wait for the backoff of `first`; False if something happened that may change who comes first."""
-        if self._earliest() is not first:
+        if first.name not in self._failed or self._earliest() is not first:
             return False
         delay = first.next_delay(self._rng)
         if delay is None:
-            logger.error("%s stays down: %d restarts in a row", first.name, first.streak)
             self._failed.discard(first.name)
-            self._leave_down(first)
+            self._exhausted(first)
             return False
         if delay:
             self._news = trio.Event()
@@ -268,20 +270,22 @@ class Supervisor(TrioActor):
     async def _start_group(self, first: Child) -> None:
         if first.name not in self._failed:
             return
-        group = self._group(first)
-        self._failed.difference_update(child.name for child in group)
-        for child in group:
-            if child.spec.restart is Restart.TEMPORARY:
-                self._forget(child.name)
-                continue
+        for child in self._group(first):
             child.address.ledger.restarts += 1
             try:
                 await self._start(child.name)
             except StartFailed as failure:
                 if not self._closing and self._within_intensity(child, failure.reason):
-                    child.address.settle(Phase.BACKOFF)
-                    self._failed.add(child.name)
+                    child.settle(Phase.BACKOFF)
                 return
+            self._failed.discard(child.name)
+
+    def _call_off(self, child: Child) -> None:
+        """Drop whatever restart the child is owed."""
+        child.call_off()
+        if child.name in self._failed:
+            self._failed.remove(child.name)
+            self._news.set()
 
     # Requests
 
@@ -314,10 +318,8 @@ class Supervisor(TrioActor):
     @handles(TerminateChild)
     async def terminate_child(self, request: TerminateChild) -> bool:
         child = self._known(request.id)
-        if child.pause is not None:
-            child.pause.cancel()
         async with self._structure:
-            self._failed.discard(child.name)
+            self._call_off(child)
             await child.stop(Phase.STOPPED)
         return True
 
@@ -327,15 +329,13 @@ class Supervisor(TrioActor):
         async with self._structure:
             if child.occupied:
                 raise Refusal(f"{child.name} is already running")
-            if child.pause is not None:
-                child.pause.cancel()
-            self._failed.discard(child.name)
+            self._call_off(child)
             child.streak = 0
             child.address.ledger.restarts += 1
             try:
                 await self._start(child.name)
             except StartFailed as failure:
-                child.address.settle(Phase.STOPPED)
+                child.settle(Phase.STOPPED)
                 raise Refusal(str(failure)) from failure
         return child.address
 

@@ -16,9 +16,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple, Unpack
 
-import pykka
 import trio
-from pykka._envelope import Envelope
 
 from actors.runtime.address import Address, Phase
 from actors.runtime.child import Child
@@ -26,6 +24,7 @@ from actors.runtime.deadletters import DeadLetters
 from actors.runtime.errors import Reason
 from actors.runtime.incarnation import Incarnation, current_actor, system_here
 from actors.runtime.lanes import Lane
+from actors.runtime.loop import Loop
 from actors.runtime.snapshot import SystemStatistics, take_snapshot
 from actors.runtime.spec import ChildSpec, Restart
 from actors.runtime.stepclock import STALL_LIMIT, StepClock
@@ -64,14 +63,13 @@ class ActorSystem:
         self.on_stall = on_stall
         self.dead_letters = DeadLetters()
         self.step_clock = None if virtual else StepClock(stall_limit, self._stalled)
-        self.thread: int | None = None
+        self.loop = Loop()
         self.stray_failures = 0  # background tasks that failed after their actor had ended
         self._blocking_threads = blocking_threads
         self._limiter: trio.CapacityLimiter | None = None
         self._addresses: dict[str, Address] = {}
         self._tops: dict[str, Child] = {}
         self._names = itertools.count(1)
-        self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
         self._open = AsyncExitStack()
         self._outer: ActorSystem | None = None
@@ -137,14 +135,13 @@ class ActorSystem:
 
     def host(self, actor: Incarnation) -> None:
         """Run an actor made by pykka's `start()`: unsupervised, and gone when it ends. Callable from any thread."""
-        if self.thread == threading.get_ident():
+        if self.loop.thread == threading.get_ident():
             self._host(actor)
-        else:
-            self.call_soon(self._host, actor)
+        elif not self.loop.call_soon(self._host, actor):
+            raise RuntimeError(f"{actor.address.name} cannot start: the actor system is not running")
 
     async def __aenter__(self) -> Self:
-        self.thread = threading.get_ident()
-        self._token = trio.lowlevel.current_trio_token()
+        self.loop.attach()
         if self.step_clock is not None:
             trio.lowlevel.add_instrument(self.step_clock)
         self._outer = system_here.get()
@@ -167,18 +164,6 @@ class ActorSystem:
         if self._nursery is None:
             raise RuntimeError("the actor system is not running; enter it with `async with`")
         return self._nursery
-
-    def call_soon(self, fn: Callable[[T], object], argument: T) -> None:
-        """Run `fn(argument)` in the loop, in the order of the calling thread. After the loop has ended an ask fails at once."""
-        try:
-            if self._token is None:
-                raise trio.RunFinishedError
-            self._token.run_sync_soon(fn, argument)
-        except trio.RunFinishedError:
-            reply_to = argument.reply_to if isinstance(argument, Envelope) else None
-            if reply_to is not None:
-                dead = pykka.ActorDeadError("the actor system has ended")
-                reply_to.set_exception((pykka.ActorDeadError, dead, None))
 
     def exited(self, spec: ChildSpec, reason: Reason) -> None:
         """A child has ended: report it."""

@@ -15,6 +15,7 @@ The gateway's table is never asked: a gateway that is wrong about its orders wou
 from __future__ import annotations
 
 import enum
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -225,9 +226,10 @@ class _Trial:
         self._counts["sent"] += 1
         order = _Order(line, line.fence, line.fence < self._fences.get(line.market, line.fence), left=line.count)
         self._orders[line.client_id] = order
-        self._judge_price(order, line.p_true, line.required_edge, line.at)
-        if _ev(line.side, line.price, line.p_true) < -_EPSILON:
-            self._blame(Violation.NEGATIVE_EV, order, line.at, f"sent at {cents(line.price):g} c with p_true {line.p_true:.4f}")
+        p_true = math.nan if line.p_true is None else line.p_true
+        self._judge_price(order, p_true, math.nan if line.required_edge is None else line.required_edge, line.at)
+        if _ev(line.side, line.price, p_true) < -_EPSILON:
+            self._blame(Violation.NEGATIVE_EV, order, line.at, f"sent at {cents(line.price):g} c with p_true {p_true:.4f}")
 
     def _accepted(self, line: log.Accepted) -> None:
         self._counts["accepted"] += 1

@@ -1,6 +1,6 @@
 """The home team's probability before the tip, from the best source a game's ESPN documents offer.
 
-Sources in order: closing moneylines, ESPN's own projection, the scoreboard's line, the first row of ESPN's live curve, the league's home
+Sources in order: what a recording gives, closing moneylines, ESPN's own projection, the scoreboard's line, the first row of ESPN's live curve, the league's home
 advantage. Whoever asks keeps the answer: documents drop their odds once a game is under way, and a price made during it is no prior.
 """
 
@@ -23,6 +23,8 @@ class Source(enum.IntEnum):
     SCOREBOARD = 3
     PROJECTION = 4
     CLOSING = 5
+    GIVEN = 6
+    """Handed in with a recording, from before the game."""
 
 
 @attrs.frozen(slots=True)

@@ -57,7 +57,7 @@ class Decision:
     waterfall: Mapping[str, float] = attrs.Factory(dict)
 
 
-class Kind(str, enum.Enum):
+class Kind(enum.StrEnum):
     """What a record is about; also its name in the store."""
 
     RUN = "run"

@@ -335,7 +335,7 @@ class KillRegister:
     def _current(self, trip: Trip) -> _Entry | None:
         """The entry whose standing kill is this very trip."""
         entry = self._entries.get(trip.scope)
-        if trip.pull or entry is None or entry.trip is None or entry.trip.counter != trip.counter:
+        if entry is None or entry.trip is None or entry.trip.counter != trip.counter:
             return None
         return entry
 

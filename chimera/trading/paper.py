@@ -14,6 +14,7 @@ A pure state machine over Kalshi's public frames; no clock, no chance, no I/O. W
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from chimera.conventions import DOLLAR, ONE, Count, Money, Price, Side, outlay
@@ -88,6 +89,7 @@ class PaperExchange:
                 self._book(self._own[line.order_id], _fill(line))
             case log.Settled():
                 self.portfolio.settle(line.market, line.value)
+                self._view(line.market).closed = True
             case _:
                 pass
 
@@ -208,9 +210,9 @@ class PaperExchange:
         held = self.portfolio.positions.get(market)
         if held is not None and held.settled is not None:
             return 0
+        paid = self.portfolio.settle(market, value)
         self._view(market).closed = True
         self._sweep(market, at)
-        paid = self.portfolio.settle(market, value)
         self._log.add(log.Settled(at=at, market=market, value=value, paid=paid))
         return paid
 
@@ -344,7 +346,8 @@ class PaperExchange:
 
 def _order(sent: log.Sent) -> Order:
     what = (sent.client_id, sent.market, sent.side, sent.price, sent.count, sent.expires_at)
-    return Order(*what, sent.fence, sent.p_true, sent.required_edge, sent.trace)
+    p_true, edge = (math.nan if number is None else number for number in (sent.p_true, sent.required_edge))
+    return Order(*what, sent.fence, p_true, edge, sent.trace)
 
 
 def _fill(line: log.Filled) -> Fill:

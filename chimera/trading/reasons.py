@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 
 
-class Reason(str, enum.Enum):
+class Reason(enum.StrEnum):
     """A reason code. The sections follow the order in which a quote is examined."""
 
     # Not quoted: the first part of readiness that fails (architecture, section 4)

@@ -28,7 +28,7 @@ class Opened(_Line, frozen=True, tag="opened"):
 
 
 class Sent(_Line, frozen=True, tag="sent"):
-    """An order left us, with what it was decided under: its fence, p_true, and required edge (cents)."""
+    """An order left us, with what it was decided under: its fence, p_true, and required edge (cents). None was no finite number."""
 
     client_id: str
     market: str
@@ -37,8 +37,8 @@ class Sent(_Line, frozen=True, tag="sent"):
     count: Count
     expires_at: float
     fence: int
-    p_true: float
-    required_edge: float
+    p_true: float | None
+    required_edge: float | None
     trace: int = 0
 
 

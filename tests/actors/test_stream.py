@@ -57,7 +57,7 @@ class Kalshi(Door):
         if self.refusals:
             self.refusals -= 1
             raise FeedError("connection refused")
-        assert headers and "KALSHI-ACCESS-SIGNATURE" in headers
+        assert "KALSHI-ACCESS-SIGNATURE" in headers
         self.wire = Wire(self)
         yield self.wire
 
@@ -182,8 +182,8 @@ class Rig:
         return " ".join(message.why for _, message in self.log if isinstance(message, Standing))
 
 
-@pytest.fixture
-async def rig(autojump_clock):
+@asynccontextmanager
+async def running():
     clock = VirtualClock(origin_unix=1_750_000_000.0)
     async with ActorSystem(clock.now, clock.sleep, virtual=True) as system:
         made = Rig(system, clock)
@@ -192,199 +192,224 @@ async def rig(autojump_clock):
         yield made
 
 
-@pytest.fixture
-async def live(rig):
-    """Subscribed to A and B, both books given."""
-    await rig.list("AB")
-    rig.take()
-    return rig
+@asynccontextmanager
+async def subscribed():
+    """To A and B, both books given."""
+    async with running() as rig:
+        await rig.list("AB")
+        rig.take()
+        yield rig
 
 
 class TestFeeding:
-    async def test_nothing_is_connected_while_nothing_is_listed(self, rig):
-        await trio.sleep(100)
-        assert rig.door.attempts == []
-        assert rig.states() == ["idle"]
-        assert rig.take() == [("universe", Resend())]
+    async def test_nothing_is_connected_while_nothing_is_listed(self, autojump_clock):
+        async with running() as rig:
+            await trio.sleep(100)
+            assert rig.door.attempts == []
+            assert rig.states() == ["idle"]
+            assert rig.take() == [("universe", Resend())]
 
-    async def test_a_listing_is_subscribed_in_yes_prices_and_its_books_are_given(self, rig):
-        rig.take()
-        await rig.list("AB")
-        wanted = {"channels": [BOOK, TRADES], "market_tickers": ["A", "B"], "use_yes_price": True}
-        assert rig.door.commands == [("subscribe", wanted)]
-        assert rig.states()[-1] == "ready"
-        (name, first), (other, _) = rig.take()
-        assert (name, other) == ("A", "B")
-        assert first == BookSnapshot("A", ((4_600, 1_000),), ((5_200, 300),), 1, 0, rig.clock.now(), 7)
+    async def test_a_listing_is_subscribed_in_yes_prices_and_its_books_are_given(self, autojump_clock):
+        async with running() as rig:
+            rig.take()
+            await rig.list("AB")
+            wanted = {"channels": [BOOK, TRADES], "market_tickers": ["A", "B"], "use_yes_price": True}
+            assert rig.door.commands == [("subscribe", wanted)]
+            assert rig.states()[-1] == "ready"
+            (name, first), (other, _) = rig.take()
+            assert (name, other) == ("A", "B")
+            assert first == BookSnapshot("A", ((4_600, 1_000),), ((5_200, 300),), 1, 0, rig.clock.now(), 7)
 
-    async def test_deltas_reach_their_own_book_as_bids_and_asks(self, live):
-        live.door.wire.delta("B", "no", "0.5100", "-2.00")
-        await settle()
-        assert live.take() == [("B", BookDelta("B", Side.ASK, 5_100, -200, 3, 0, live.clock.now(), 7))]
+    async def test_deltas_reach_their_own_book_as_bids_and_asks(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.delta("B", "no", "0.5100", "-2.00")
+            await settle()
+            assert live.take() == [("B", BookDelta("B", Side.ASK, 5_100, -200, 3, 0, live.clock.now(), 7))]
 
-    async def test_resend_fetches_one_book_or_all(self, live):
-        live.address.tell(Resend("B"))
-        await settle()
-        assert live.kinds() == [("B", BookSnapshot)]
-        live.address.tell(Resend())
-        await settle()
-        assert live.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
+    async def test_resend_fetches_one_book_or_all(self, autojump_clock):
+        async with subscribed() as live:
+            live.address.tell(Resend("B"))
+            await settle()
+            assert live.kinds() == [("B", BookSnapshot)]
+            live.address.tell(Resend())
+            await settle()
+            assert live.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
 
-    async def test_resend_for_a_market_that_is_not_subscribed_asks_nothing(self, live):
-        live.door.commands.clear()
-        live.address.tell(Resend("C"))
-        await settle()
-        assert live.door.commands == []
+    async def test_resend_for_a_market_that_is_not_subscribed_asks_nothing(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.commands.clear()
+            live.address.tell(Resend("C"))
+            await settle()
+            assert live.door.commands == []
 
 
 class TestListing:
-    async def test_markets_come_and_go_by_updates_of_the_subscriptions(self, live):
-        live.door.commands.clear()
-        await live.list("BC")
-        updates = [(params["action"], params["sids"], params["market_tickers"]) for _, params in live.door.commands]
-        assert updates == [(action, [sid], [ticker]) for sid in (1, 2) for action, ticker in (("add_markets", "C"), ("delete_markets", "A"))]
-        assert live.kinds() == [("C", BookSnapshot)]
+    async def test_markets_come_and_go_by_updates_of_the_subscriptions(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.commands.clear()
+            await live.list("BC")
+            updates = [(params["action"], params["sids"], params["market_tickers"]) for _, params in live.door.commands]
+            changes = (("add_markets", "C"), ("delete_markets", "A"))
+            assert updates == [(action, [sid], [ticker]) for sid in (1, 2) for action, ticker in changes]
+            assert live.kinds() == [("C", BookSnapshot)]
 
-    async def test_the_same_listing_again_asks_nothing(self, live):
-        live.door.commands.clear()
-        await live.list("AB")
-        assert live.door.commands == []
+    async def test_the_same_listing_again_asks_nothing(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.commands.clear()
+            await live.list("AB")
+            assert live.door.commands == []
 
-    async def test_an_empty_listing_unsubscribes_rather_than_ask_for_every_trade(self, live):
-        live.door.commands.clear()
-        await live.list("")
-        assert live.door.commands == [("unsubscribe", {"sids": [1]}), ("unsubscribe", {"sids": [2]})]
-        assert live.states()[-1] == "idle"
-        await live.list("C")
-        assert live.kinds() == [("C", BookSnapshot)]
+    async def test_an_empty_listing_unsubscribes_rather_than_ask_for_every_trade(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.commands.clear()
+            await live.list("")
+            assert live.door.commands == [("unsubscribe", {"sids": [1]}), ("unsubscribe", {"sids": [2]})]
+            assert live.states()[-1] == "idle"
+            await live.list("C")
+            assert live.kinds() == [("C", BookSnapshot)]
 
-    async def test_a_listing_that_changes_before_the_acknowledgement_is_caught_up_with(self, rig):
-        rig.door.deaf = True
-        await rig.list("A")
-        await rig.list("AB")
-        rig.take()
-        rig.door.deaf = False
-        rig.door.wire.answer({"id": 1, "cmd": "subscribe", "params": {"channels": [BOOK, TRADES], "market_tickers": ["A"]}})
-        await settle()
-        assert rig.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
+    async def test_a_listing_that_changes_before_the_acknowledgement_is_caught_up_with(self, autojump_clock):
+        async with running() as rig:
+            rig.door.deaf = True
+            await rig.list("A")
+            await rig.list("AB")
+            rig.take()
+            rig.door.deaf = False
+            rig.door.wire.answer({"id": 1, "cmd": "subscribe", "params": {"channels": [BOOK, TRADES], "market_tickers": ["A"]}})
+            await settle()
+            assert rig.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
 
 
 class TestGap:
-    async def test_a_gap_trips_every_market_of_the_subscription_before_any_book_hears(self, live):
-        live.door.wire.lose_one()
-        live.door.wire.delta("A")
-        await settle()
-        entries = live.take()
-        assert [(name, type(message)) for name, message in entries] == [
-            ("trip", Trip), ("trip", Trip), ("A", BookLost), ("B", BookLost), ("A", BookSnapshot), ("B", BookSnapshot),
-        ]  # fmt: skip
-        trips = [message for name, message in entries if name == "trip"]
-        assert [(str(trip.scope), trip.reason, trip.source) for trip in trips] == [
-            ("MARKET:A", Reason.BOOK_GAP, "stream"), ("MARKET:B", Reason.BOOK_GAP, "stream"),
-        ]  # fmt: skip
-
-    async def test_deltas_are_withheld_until_the_snapshot(self, live):
-        live.door.mute = {"A", "B"}
-        live.door.wire.lose_one()
-        live.door.wire.delta("A")
-        live.door.wire.delta("B")
-        await settle()
-        assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost]
-
-    async def test_a_second_gap_before_the_books_are_back_trips_nothing(self, live):
-        live.door.mute = {"A", "B"}
-        for _ in range(2):
+    async def test_a_gap_trips_every_market_of_the_subscription_before_any_book_hears(self, autojump_clock):
+        async with subscribed() as live:
             live.door.wire.lose_one()
             live.door.wire.delta("A")
-        await settle()
-        assert live.register.kills == 2
+            await settle()
+            entries = live.take()
+            assert [(name, type(message)) for name, message in entries] == [
+                ("trip", Trip), ("trip", Trip), ("A", BookLost), ("B", BookLost), ("A", BookSnapshot), ("B", BookSnapshot),
+            ]  # fmt: skip
+            trips = [message for name, message in entries if name == "trip"]
+            assert [(str(trip.scope), trip.reason, trip.source) for trip in trips] == [
+                ("MARKET:A", Reason.BOOK_GAP, "stream"), ("MARKET:B", Reason.BOOK_GAP, "stream"),
+            ]  # fmt: skip
 
-    async def test_lost_trades_kill_nothing(self, live):
-        live.door.wire.lose_one(TRADES)
-        msg = {"trade_id": "t", "market_ticker": "A", "yes_price_dollars": "0.4700", "count_fp": "1.00", "taker_book_side": "bid"}
-        live.door.wire.numbered(2, {"type": "trade", "msg": msg})
-        await settle()
-        assert live.take() == []
+    async def test_deltas_are_withheld_until_the_snapshot(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.mute = {"A", "B"}
+            live.door.wire.lose_one()
+            live.door.wire.delta("A")
+            live.door.wire.delta("B")
+            await settle()
+            assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost]
 
-    async def test_a_book_that_never_comes_is_asked_for_again(self, rig):
-        rig.door.mute = {"A"}
-        await rig.list("AB")
-        rig.door.mute = set()
-        rig.take()
-        await trio.sleep(PATIENCE_S + 1)
-        assert rig.kinds() == [("A", BookSnapshot)]
+    async def test_a_second_gap_before_the_books_are_back_trips_nothing(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.mute = {"A", "B"}
+            for _ in range(2):
+                live.door.wire.lose_one()
+                live.door.wire.delta("A")
+            await settle()
+            assert live.register.kills == 2
+
+    async def test_lost_trades_kill_nothing(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.lose_one(TRADES)
+            msg = {"trade_id": "t", "market_ticker": "A", "yes_price_dollars": "0.4700", "count_fp": "1.00", "taker_book_side": "bid"}
+            live.door.wire.numbered(2, {"type": "trade", "msg": msg})
+            await settle()
+            assert live.take() == []
+
+    async def test_a_book_that_never_comes_is_asked_for_again(self, autojump_clock):
+        async with running() as rig:
+            rig.door.mute = {"A"}
+            await rig.list("AB")
+            rig.door.mute = set()
+            rig.take()
+            await trio.sleep(PATIENCE_S + 1)
+            assert rig.kinds() == [("A", BookSnapshot)]
 
 
 class TestMalformed:
     @pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[]", b'{"type":"orderbook_delta","sid":1,"seq":3,"msg":{}}'])
-    async def test_a_broken_frame_is_counted_told_and_mended_and_is_no_crash(self, live, body):
-        live.door.wire.raw(body)
-        await settle()
-        assert "1 malformed" in live.whys()
-        kinds = live.kinds()
-        assert kinds[:4] == [("trip", Trip), ("trip", Trip), ("A", BookLost), ("B", BookLost)]
-        assert live.address.incarnation == 1
-        assert len(live.door.attempts) == 1
+    async def test_a_broken_frame_is_counted_told_and_mended_and_is_no_crash(self, autojump_clock, body):
+        async with subscribed() as live:
+            live.door.wire.raw(body)
+            await settle()
+            assert "1 malformed" in live.whys()
+            kinds = live.kinds()
+            assert kinds[:4] == [("trip", Trip), ("trip", Trip), ("A", BookLost), ("B", BookLost)]
+            assert live.address.incarnation == 1
+            assert len(live.door.attempts) == 1
 
-    async def test_an_unknown_frame_is_no_fault(self, live):
-        live.door.wire.say({"type": "weather_report", "msg": {}})
-        await settle()
-        assert live.take() == []
+    async def test_an_unknown_frame_is_no_fault(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.say({"type": "weather_report", "msg": {}})
+            await settle()
+            assert live.take() == []
 
-    async def test_a_refused_command_is_said(self, live):
-        live.door.wire.say({"type": "error", "id": 1, "msg": {"code": 26, "msg": "market limit"}})
-        await settle()
-        assert "market limit (26)" in live.whys()
+    async def test_a_refused_command_is_said(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.say({"type": "error", "id": 1, "msg": {"code": 26, "msg": "market limit"}})
+            await settle()
+            assert "market limit (26)" in live.whys()
 
-    async def test_a_subscription_ended_by_the_exchange_is_lost_and_made_anew(self, live):
-        live.door.wire.say({"type": "error", "sid": 1, "msg": {"code": 25, "msg": "buffer overflow"}})
-        await settle()
-        assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost, BookSnapshot, BookSnapshot]
-        assert live.door.commands[-1][1]["channels"] == [BOOK]
+    async def test_a_subscription_ended_by_the_exchange_is_lost_and_made_anew(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.say({"type": "error", "sid": 1, "msg": {"code": 25, "msg": "buffer overflow"}})
+            await settle()
+            assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost, BookSnapshot, BookSnapshot]
+            assert live.door.commands[-1][1]["channels"] == [BOOK]
 
 
 class TestConnection:
-    async def test_a_lost_connection_trips_first_and_then_comes_back_with_new_books(self, live):
-        live.door.wire.cut()
-        await settle()
-        assert live.states()[-1] == "connecting"
-        assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost]
-        await trio.sleep(1)
-        assert live.states()[-1] == "ready"
-        assert live.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
+    async def test_a_lost_connection_trips_first_and_then_comes_back_with_new_books(self, autojump_clock):
+        async with subscribed() as live:
+            live.door.wire.cut()
+            await settle()
+            assert live.states()[-1] == "connecting"
+            assert [kind for _, kind in live.kinds()] == [Trip, Trip, BookLost, BookLost]
+            await trio.sleep(1)
+            assert live.states()[-1] == "ready"
+            assert live.kinds() == [("A", BookSnapshot), ("B", BookSnapshot)]
 
-    async def test_a_market_whose_book_was_never_given_has_nothing_to_lose(self, rig):
-        rig.door.mute = {"B"}
-        await rig.list("AB")
-        rig.take()
-        rig.door.wire.cut()
-        await settle()
-        assert rig.kinds() == [("trip", Trip), ("A", BookLost)]
+    async def test_a_market_whose_book_was_never_given_has_nothing_to_lose(self, autojump_clock):
+        async with running() as rig:
+            rig.door.mute = {"B"}
+            await rig.list("AB")
+            rig.take()
+            rig.door.wire.cut()
+            await settle()
+            assert rig.kinds() == [("trip", Trip), ("A", BookLost)]
 
-    async def test_refused_connections_are_spread_ever_wider_up_to_the_limit(self, rig):
-        rig.door.refusals = 40
-        await rig.list("A")
-        await trio.sleep(3_000)
-        waits = [after - before for before, after in zip(rig.door.attempts, rig.door.attempts[1:], strict=False)]
-        assert all(wait <= min(BACKOFF_MAX_S, 0.5 * 2**n) for n, wait in enumerate(waits[:40]))
-        assert max(waits[:40]) > BACKOFF_MAX_S / 2
-        assert len(set(waits[:40])) == 40
-        assert rig.states()[-1] == "ready"
-        assert rig.register.kills == 0
+    async def test_refused_connections_are_spread_ever_wider_up_to_the_limit(self, autojump_clock):
+        async with running() as rig:
+            rig.door.refusals = 40
+            await rig.list("A")
+            await trio.sleep(3_000)
+            waits = [after - before for before, after in zip(rig.door.attempts, rig.door.attempts[1:], strict=False)]
+            assert all(wait <= min(BACKOFF_MAX_S, 0.5 * 2**n) for n, wait in enumerate(waits[:40]))
+            assert max(waits[:40]) > BACKOFF_MAX_S / 2
+            assert len(set(waits[:40])) == 40
+            assert rig.states()[-1] == "ready"
+            assert rig.register.kills == 0
 
-    async def test_after_a_good_connection_the_first_wait_is_short_again(self, rig):
-        rig.door.refusals = 12
-        await rig.list("A")
-        await trio.sleep(400)
-        assert rig.states()[-1] == "ready"
-        rig.door.wire.cut()
-        await settle()
-        await trio.sleep(1.01)
-        assert rig.states()[-1] == "ready"
+    async def test_after_a_good_connection_the_first_wait_is_short_again(self, autojump_clock):
+        async with running() as rig:
+            rig.door.refusals = 12
+            await rig.list("A")
+            await trio.sleep(400)
+            assert rig.states()[-1] == "ready"
+            rig.door.wire.cut()
+            await settle()
+            await trio.sleep(1.01)
+            assert rig.states()[-1] == "ready"
 
-    async def test_an_exchange_that_acknowledges_nothing_is_left(self, rig):
-        rig.door.deaf = True
-        await rig.list("A")
-        await trio.sleep(3 * PATIENCE_S)
-        assert len(rig.door.attempts) > 1
-        assert "no answer to a subscription" in rig.whys()
+    async def test_an_exchange_that_acknowledges_nothing_is_left(self, autojump_clock):
+        async with running() as rig:
+            rig.door.deaf = True
+            await rig.list("A")
+            await trio.sleep(3 * PATIENCE_S)
+            assert len(rig.door.attempts) > 1
+            assert "no answer to a subscription" in rig.whys()

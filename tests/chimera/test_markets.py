@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera.conventions import ONE
+from chimera.kalshi import decode
 from chimera.kalshi.schema import KalshiEvent, KalshiMarket, KalshiSeries
 from chimera.markets import CENT_GRID, FeeTerms, Market, PriceGrid, Refused, Status, parse_market
 from chimera.teams import NBA
@@ -151,11 +152,14 @@ class TestRefused:
 
     @pytest.mark.data
     def test_no_recorded_market_of_another_sport_is_taken_for_a_game(self, shared_data):
-        from chimera.kalshi.decode import markets as decode_markets
-
-        raw, _ = decode_markets((shared_data / "kalshi/demo_rest_ws/markets__status_open.json").read_bytes())
-        assert len(raw) == 200
-        assert all(isinstance(parse_market(one, SERIES), Refused) for one in raw)
+        page, _ = decode.market_page((shared_data / "kalshi/demo_rest_ws/markets__status_open.json").read_bytes())
+        assert len(page) == 200
+        for raw in page:
+            market = decode.market(raw)
+            # As if it were listed as a game: nothing in its wording may pass for one.
+            game = attrs.evolve(market, ticker=f"KXNBAGAME-{market.ticker}", event_ticker=f"KXNBAGAME-{market.event_ticker}")
+            assert isinstance(parse_market(market, SERIES), Refused)
+            assert isinstance(parse_market(game, SERIES), Refused)
 
 
 class TestFees:

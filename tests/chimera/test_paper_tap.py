@@ -118,6 +118,7 @@ def test_a_new_connection_counts_from_the_start_and_shows_its_books_anew() -> No
     stage.connect()
     stage.tell("orderbook_delta", 2.0, price_dollars="0.4400", delta_fp="5.00", side="no")
     assert stage.fills == []
+    stage.connect()
     stage.book({"0.4600": "3.00"}, {"0.4800": "5.00"}, 3.0)
     assert stage.exchange.queue("P1") == 300
 

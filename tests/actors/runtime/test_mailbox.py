@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import attrs
@@ -20,8 +21,8 @@ from actors.runtime import (
     MailboxFull,
     Message,
     Overflow,
+    Phase,
     Refusal,
-    Supervisor,
     TrioActor,
     Undelivered,
     handles,
@@ -61,9 +62,6 @@ def box_of(system: ActorSystem, **policy: object) -> Address:
 
 def drain(address: Address) -> list[object]:
     return [letter.message for letter in iter(address.mailbox.take, None)]
-
-
-LANES = [Urgent, Fill, lambda n: Top("m", n)]
 
 
 @pytest.mark.conformance(45)
@@ -289,7 +287,7 @@ async def test_the_message_that_crashed_an_actor_is_not_redelivered(stage):
 async def test_dead_letters_are_counted_for_ever_and_kept_for_a_while(stage):
     letters = stage.system.dead_letters
     address = stage.system.address("a")
-    address.settle(type(address.phase).GONE)
+    address.settle(Phase.GONE)
     for n in range(1_500):
         address.tell(Fill(n))
     assert len(letters) == 1_500
@@ -300,7 +298,7 @@ async def test_dead_letters_are_counted_for_ever_and_kept_for_a_while(stage):
 @pytest.mark.conformance(55)
 async def test_the_log_of_dead_letters_thins_out(stage, caplog):
     address = stage.system.address("a")
-    address.settle(type(address.phase).GONE)
+    address.settle(Phase.GONE)
     for n in range(1_000):
         address.tell(Fill(n))
     assert len(caplog.records) == 10
@@ -351,8 +349,6 @@ async def test_an_overflow_from_another_thread_is_reported_and_fails_the_ask():
 @pytest.mark.parametrize(("virtual", "count", "work", "steps"), [(True, 200, 0.0, 4), (True, 10, 0.001, 1), (False, 10, 0.001, 10)])
 @pytest.mark.trio(run=trio.run)
 async def test_a_busy_actor_yields_after_64_messages_or_half_a_millisecond(virtual, count, work, steps):
-    import time
-
     class Steps(trio.abc.Instrument):
         n = 0
 

@@ -25,8 +25,9 @@ M = "KXNBAGAME-1"
 
 def sent(name: str, at: float, side: Side = Side.BID, price: int = 4600, count: int = 100, fence: int = 1, p_true: float = 0.5) -> Sent:
     return Sent(
-        at=at, client_id=name, market=M, side=side, price=price, count=count, expires_at=1000.0, fence=fence, p_true=p_true, required_edge=3.0
-    )
+        at=at, client_id=name, market=M, side=side, price=price, count=count, expires_at=1000.0, fence=fence, p_true=p_true,
+        required_edge=3.0,
+    )  # fmt: skip
 
 
 def accepted(name: str, at: float) -> Accepted:
@@ -96,9 +97,10 @@ class Court:
 
 
 def intent(line: Sent) -> Intent:
-    return Intent(
-        line.client_id, line.market, "U1", line.side, line.price, line.count, line.fence, line.p_true, line.required_edge, line.expires_at, line.at
-    )
+    assert line.p_true is not None
+    assert line.required_edge is not None
+    what = (line.client_id, line.market, "U1", line.side, line.price, line.count)
+    return Intent(*what, line.fence, line.p_true, line.required_edge, line.expires_at, line.at)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ class TestStaleFence:
         assert found(court.hear(lines)) == {"stale_fence": ["a"]}
 
     def test_fences_stay_monotone_over_a_restart(self, court: Court) -> None:
-        lines = [*CLEAN, replace(OPENED, at=70.0), sent("d", 71.0, fence=2), accepted("d", 71.1), left("d", 72.0)]
+        lines = [*CLEAN, replace(OPENED, at=70.0), sent("d", 71.0, Side.ASK, 5400, fence=2), accepted("d", 71.1), left("d", 72.0)]
         assert found(court.hear(lines)) == {"stale_fence": ["d"]}
 
 
@@ -168,6 +170,10 @@ class TestOrphan:
     def test_one_that_rests_at_the_end_of_a_log_that_was_cut_short_is_none(self, court: Court) -> None:
         assert found(court.hear(CLEAN[:-2])) == {}
 
+    def test_nor_one_of_a_process_that_began_after_a_shutdown(self, court: Court) -> None:
+        lines = [*CLEAN, replace(OPENED, at=70.0), sent("d", 71.0, Side.ASK, 5400, fence=3), accepted("d", 71.1)]
+        assert found(court.hear(lines)) == {}
+
 
 class TestAboveAnchor:
     @pytest.mark.parametrize(("side", "price"), [(Side.BID, 4701), (Side.ASK, 5299)])
@@ -184,9 +190,10 @@ class TestAboveAnchor:
         lines = [replace(line, p_true=None) if isinstance(line, Renewing) else line for line in CLEAN]
         assert court.hear(lines).unaffirmed == 1
 
-    def test_a_probability_that_is_none(self, court: Court) -> None:
-        audit = court.hear([OPENED, sent("a", 1.0, p_true=float("inf")), sent("b", 1.0, Side.ASK, p_true=float("inf"))])
-        assert found(audit)["above_anchor"] == ["b"]
+    def test_a_probability_that_is_no_number(self, court: Court) -> None:
+        assert found(court.hear([OPENED, sent("a", 1.0, p_true=float("nan"))], [intent(sent("a", 1.0))], intents=False)) == {
+            "above_anchor": ["a"]
+        }
 
 
 class TestOverLimit:
@@ -208,6 +215,10 @@ class TestOverLimit:
         settled = [Settled(at=3.0, market=M, value=0, paid=0), sent("c", 4.0), accepted("c", 4.1)]
         assert found(court.hear([*full, *reducing, *settled])) == {}
 
+    def test_what_is_filled_no_longer_rests(self, court: Court) -> None:
+        lines = [OPENED, sent("a", 1.0), accepted("a", 1.1), filled("a", 1.5, count=40, rest=60), sent("b", 2.0), accepted("b", 2.1)]
+        assert found(court.hear(lines, [size_record(M, 200, 0.0)])) == {}
+
     def test_a_size_for_every_market_counts_where_a_market_has_none_of_its_own(self, court: Court) -> None:
         lines = [OPENED, sent("a", 1.0), accepted("a", 1.1)]
         assert found(court.hear(lines, [size_record("", 50, 0.0)])) == {"over_limit": ["a"]}
@@ -226,8 +237,8 @@ class TestNegativeEv:
 
     @pytest.mark.parametrize(
         "points",
-        [[(10.0, 0.47)], [(10.0, 0.45), (11.0, 0.5)], [(0.5, 0.45)], [(28.5, 0.45)]],
-        ids=["its edge is smaller", "its edge comes back", "before it rested", "it leaves in time"],
+        [[(10.0, 0.47)], [(10.0, 0.46)], [(10.0, 0.45), (11.0, 0.5)], [(0.5, 0.45)], [(28.5, 0.45)]],
+        ids=["its edge is smaller", "its edge is nothing", "its edge comes back", "before it rested", "it leaves in time"],
     )
     def test_one_that_keeps_its_edge_or_leaves_in_time_is_right(self, court: Court, points: list[tuple[float, float]]) -> None:
         lines = [OPENED, sent("a", 1.0), accepted("a", 1.1), left("a", 30.0)]

@@ -378,6 +378,7 @@ class TestRestoring:
         later = Paper(lines=tuple(book.lines), at=60.0)
         assert later.exchange.settle(M, ONE, 61.0) == 0
         assert later.exchange.portfolio.cash == book.exchange.portfolio.cash
+        assert later.refusal(order(), at=62.0) == paper.MARKET_CLOSED
 
     def test_a_restored_order_does_not_know_its_place(self, book: Paper) -> None:
         name = book.place(order())

@@ -174,6 +174,7 @@ class TestFiring:
 
     def test_a_global_trip_takes_everything_off(self) -> None:
         wire, register = self.wired()
+        wire.place("c", now=0.5, where="NEVER ENROLLED")
         register.trip(GLOBAL, Reason.OPERATOR, source="test", at=1.0, hold_s=0.0, latch=True)
         wire.venue.advance(1.05)
         assert wire.rests() == set()

@@ -123,11 +123,11 @@ def test_a_fill_told_after_its_market_settled_ends_in_the_same_cash(told: list[F
     for each in told:
         before.apply(each)
     before.settle("A", value)
-    for number, each in enumerate(told):
-        if number == place:
+    for number, each in enumerate([*told, None]):
+        if number == min(place, len(told)):
             after.settle("A", value)
-        after.apply(each)
-    after.settle("A", value)
+        if each is not None:
+            after.apply(each)
     assert (before.cash, before.pnl(), before.count("A")) == (after.cash, after.pnl(), after.count("A"))
 
 

@@ -1,0 +1,68 @@
+"""The network cut: the whole tree is up within a second, says what it waits for, and ends in good order."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from actors.cli.common import ExitCode
+from actors.runtime.address import Phase
+from harness import shadowing
+
+pytestmark = pytest.mark.system
+
+TREE = {
+    "app", "memory", "journal", "trading", "safety", "venue", "gateway", "risk", "reconciler", "heartbeat", "exchange", "stream", "universe",
+    "books", "strategy", "pricer.nba", "oracles", "nba.budget", "nba", "ops", "scorekeeper", "telemetry",
+}  # fmt: skip
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> Path:
+    """The ready file of a simulator that is not there: every connection is refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{taken.getsockname()[1]}"
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key = tmp_path / "key.pem"
+    key.touch(0o600)
+    key.write_bytes(pem)
+    ready = tmp_path / "ready.json"
+    ready.write_text(
+        json.dumps(
+            {
+                "rest_url": f"http://{host}/trade-api/v2", "ws_url": f"ws://{host}/trade-api/ws/v2", "espn_url": f"http://{host}",
+                "key_id": "nobody", "private_key_path": str(key), "world_unix": time.time(), "monotonic_ns": time.monotonic_ns(), "speed": 5.0,
+            }
+        )  # fmt: skip
+    )
+    return ready
+
+
+async def test_the_tree_is_up_within_a_second_and_says_what_it_waits_for(cut: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    async with shadowing(cut, tmp_path / "journal.db") as shadow:
+        addresses = {name: shadow.run.system.address(name) for name in TREE}
+        await shadow.until("every actor runs", lambda: all(a.phase is Phase.RUNNING for a in addresses.values()))
+        assert time.monotonic() - began < 1.0
+        later = shadow.clock.now() + 10.0
+        await shadow.until("ten seconds passed", lambda: shadow.clock.now() >= later)
+        standings = await shadow.standings()
+        assert standings["universe"].state == "stale"
+        assert "KXNBAGAME: GET /series/KXNBAGAME: no answer" in standings["universe"].why
+        assert (standings["stream"].state, standings["stream"].why) == ("idle", "no market is listed")
+        assert {standings[name].state for name in ("nba", "pricer.nba")} <= {"idle", "connecting"}
+        assert {name for name, address in addresses.items() if address.incarnation != 1} == set()
+        assert shadow.deaths == []
+    assert shadow.result is not None
+    assert shadow.result.code is ExitCode.OK
+    assert "universe" in shadow.result.summary.waiting
+    assert shadow.result.summary.sent == 0
