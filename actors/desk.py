@@ -84,10 +84,14 @@ def _eagerness(side: Side, price: Price) -> int:
     return side.sign * price
 
 
-def within_anchor(order: Order) -> bool:
+def anchored(side: Side, price: Price, p_true: float, required_edge: float) -> bool:
     """The rule that nothing may break: no bid above 100 p_true - required edge, no ask below 100 p_true + required edge, in cents."""
-    anchored = 100.0 * order.p_true - order.side.sign * order.required_edge
-    return order.side.sign * (cents(order.price) - anchored) <= 1e-9
+    return side.sign * (cents(price) - 100.0 * p_true) + required_edge <= 1e-9
+
+
+def within_anchor(order: Order) -> bool:
+    """Whether an order keeps the rule by what it was decided under."""
+    return anchored(order.side, order.price, order.p_true, order.required_edge)
 
 
 class Desk:
@@ -152,6 +156,8 @@ class Desk:
             return None
         refusal = refusal or self._refusal(quote, now)
         price = None if refusal is not None or quote is None else _wanted(quote, side)
+        if price is not None and quote is not None and not anchored(side, price, quote.p_true, _edge(quote, side)):
+            price, refusal = None, Reason.ABOVE_ANCHOR
         reason = refusal or (quote.why.reason(side) if quote is not None else None) or Reason.WITHDRAWN
         if not working:
             return self._first(quote, side, price, reason, now)
@@ -207,8 +213,10 @@ class Desk:
         return Move(Action.KEEP, Reason.KEPT, ticker, side, quote, first.order.price, first.remaining)
 
     def overtaken(self, working: Working) -> bool:
-        """Whether a trip has come over an order's market since it was decided."""
+        """Whether an order that is not gone may rest no more: a trip has come over its market since it was decided."""
         order = working.order
+        if working.state is State.GONE:
+            return False
         return order.fence != self._register.fence(order.market) or self._register.blocking(order.market) is not None
 
     # From intent to wire
@@ -336,7 +344,9 @@ class Desk:
         for w in self.table:
             if w.reserved and w.order.client_id != leaving_out:
                 working.setdefault(w.order.market, []).append(limits.Working(w.order.side, w.order.price, w.reserved))
+        # A stranger's order in a market that was never listed counts as a unit and an event of its own until it is gone.
+        places = self._places | {ticker: Place("", ticker, ticker) for ticker in working if ticker not in self._places}
         held = self.portfolio.positions.items()
         holdings = {ticker: Holding(p.count, p.flow - p.fees) for ticker, p in held if p.settled is None and ticker in self._places}
         lost = self._lost
-        return LimitsState(self._caps, self._places, holdings, working, self._outcomes, lost.total, lost.units, self._write_capacity)
+        return LimitsState(self._caps, places, holdings, working, self._outcomes, lost.total, lost.units, self._write_capacity)

@@ -38,11 +38,11 @@ from chimera.conventions import Side
 from chimera.errors import VenueError
 from chimera.journal.records import Decision, Intent, Kind, Record
 from chimera.journal.shape import fill_record, gone_record, outcome_record
-from chimera.trading.kill import KillRegister, State, Trip, market
+from chimera.trading.kill import GLOBAL, KillRegister, State, Trip, market
 from chimera.trading.limits import Caps
 from chimera.trading.orders import Working
 from chimera.trading.reasons import Reason
-from chimera.trading.venue import Done, Event, Fill, Gone, Venue
+from chimera.trading.venue import Done, Event, Fill, Gone, Rejected, Venue
 from chimera.trading.venue import Action as Request
 
 TICK_S = 1.0
@@ -99,6 +99,7 @@ class Gateway(TrioActor):
         self._draining = False
         self._journal_up = False
         self._proved_empty = False
+        self._stood = ""
 
     # Start: nothing is placed until the venue's state is known
 
@@ -135,6 +136,7 @@ class Gateway(TrioActor):
             source.tell(Resend())
 
     def _stand(self, state: str, why: str) -> None:
+        self._stood = state
         self._telemetry.tell(Standing(self.address.name, state, why, self._clock.now()))
 
     # What is wanted
@@ -257,7 +259,9 @@ class Gateway(TrioActor):
                 self._desk.table.cancelling(change.order.order.client_id, now)
         if not isinstance(event, Fill):
             self._desk.refresh_band(event.market)
-        self._pursue(event.market, now)
+        if not (isinstance(event, Rejected) and event.action is Request.PLACE):
+            # What the venue has refused is not asked for again before there is a new quote: it would be refused again, at wire speed.
+            self._pursue(event.market, now)
 
     def _remember(self, event: Event) -> None:
         match event:
@@ -282,7 +286,13 @@ class Gateway(TrioActor):
     @handles(Settled)
     def on_settled(self, message: Settled) -> None:
         self._desk.drop(message.market)
-        self._desk.portfolio.settle(message.market, message.value)
+        try:
+            self._desk.portfolio.settle(message.market, message.value)
+        except ValueError as error:
+            # The exchange has changed a result that is booked: what we hold and what we lost today are not known until somebody looks.
+            self._stand("mismatch", str(error))
+            self._register.trip(GLOBAL, Reason.POSITION_MISMATCH, source=self.address.name, at=message.at, hold_s=0.0, latch=True)
+            return
         self._journal.tell(Note(Record(Kind.SETTLED, message.at, message.market, fields={"value": message.value})))
         self._tell_exposure(message.at)
 
@@ -319,6 +329,8 @@ class Gateway(TrioActor):
         while any(standing.counter == trip.counter for scope, _, standing, _ in self._register.standing() if scope == trip.scope):
             if await self._proves_empty(frozenset(self._register.markets(trip.scope))):
                 self._register.confirm(trip)
+                if self._stood == "unconfirmed":
+                    self._stand("ready", "")
                 return
             await self._clock.sleep(LIST_EVERY_S)
 
@@ -376,7 +388,7 @@ class Gateway(TrioActor):
         return self._proved_empty
 
     async def _prove_drained(self) -> None:
-        while not await self._proves_empty(None):
+        while not (self._reconciled and await self._proves_empty(None)):
             await self._clock.sleep(LIST_EVERY_S)
         self._proved_empty = True
         self._stand("drained", "")

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from actors.messages import Listing, Resend, Settled, Standing
-from actors.runtime import Address, ChildSpec, StartChild, TerminateChild, TrioActor, handles
+from actors.runtime import Address, ChildSpec, Down, StartChild, TerminateChild, TrioActor, handles
 from chimera.clock import WorldClock
 from chimera.conventions import ONE, Price
 from chimera.errors import VenueError
@@ -72,6 +72,7 @@ class UniverseActor(TrioActor):
 
     def on_start(self) -> None:
         self._stand("connecting", "the first poll is under way")
+        self._books.monitor(self.address, sticky=True)
         self.spawn(self._run)
 
     @handles(Resend)
@@ -80,6 +81,13 @@ class UniverseActor(TrioActor):
         if self._listing is not None:
             self._tell(self._listing)
         self._wake.set()
+
+    @handles(Down)
+    def on_down(self, message: Down) -> None:
+        """The books' supervisor has died, and no book survives that: the next one is asked for all of them again."""
+        if message.name == self._books.name:
+            for market in self._listed.values():
+                self._books.tell(StartChild(self._book_spec(market)))
 
     # Polling
 

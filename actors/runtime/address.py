@@ -34,7 +34,7 @@ class Phase(enum.Enum):
     STOPPING = "stopping"
     BACKOFF = "backoff"
     DONE = "done"  # ended by itself and is not restarted
-    STOPPED = "stopped"  # stopped by its supervisor's operator
+    STOPPED = "stopped"  # by an operator, or out of retries; only an operator starts it again
     GONE = "gone"
 
 

@@ -40,7 +40,8 @@ class Supervisor(TrioActor):
     """Starts `specs` in order, stops them in reverse, restarts them by `strategy`.
 
     `intensity` restarts within `period` seconds of the trio clock are allowed (math.inf: never gives up). A group restart counts once, a
-    failed start counts again. A child that an operator terminated stays down through its siblings' restarts.
+    failed start counts again. A child that an operator terminated, or whose backoff allows no more restarts, stays down through
+    its siblings' restarts until an operator restarts it.
     """
 
     SUPERVISES: ClassVar[bool] = True
@@ -194,13 +195,12 @@ class Supervisor(TrioActor):
 
     async def _revive(self, child: Child, pause: trio.CancelScope) -> None:
         """ONE_FOR_ONE: bring one child back, after its backoff, without holding up anybody. Cancelling `pause` calls it off."""
-        if pause.cancel_called:
-            return
-        delay = child.next_delay(self._rng)
-        if delay is None:
-            self._exhausted(child)
-            return
         with pause:
+            await trio.lowlevel.checkpoint()
+            delay = child.next_delay(self._rng)
+            if delay is None:
+                self._exhausted(child)
+                return
             if delay:
                 child.address.ledger.retry_at = trio.current_time() + delay
                 await trio.sleep(delay)
@@ -217,7 +217,7 @@ class Supervisor(TrioActor):
     def _exhausted(self, child: Child) -> None:
         logger.error("%s stays down after %d restarts in a row", child.name, child.streak)
         child.pause = None
-        self._leave_down(child)
+        child.settle(Phase.STOPPED)
 
     async def _repair(self) -> None:
         """Group strategies: restart the group of the earliest failure until no failure is left."""
@@ -235,7 +235,7 @@ class Supervisor(TrioActor):
         return next(child for child in self._children.values() if child.name in self._failed)
 
     def _group(self, first: Child) -> list[Child]:
-        """Whom the strategy restarts with `first`, in start order, without those that an operator terminated."""
+        """Whom the strategy restarts with `first`, in start order, without those that are to stay down."""
         children = list(self._children.values())
         if self.strategy is Strategy.REST_FOR_ONE:
             children = children[children.index(first) :]

@@ -46,13 +46,14 @@ def fill_of(record: Record) -> Fill:
 
 
 def trip_record(trip: Trip) -> Record:
-    """A pull or a kill. `hold_s` is null for a latch, which has no end."""
+    """A pull or a kill. `hold_s` is null for a latch, which has no end; `streak` keeps the doubling of holds across a restart."""
     fields: dict[str, Value] = {
         "scope": str(trip.scope),
         "counter": trip.counter,
         "reason": trip.reason.value,
         "source": trip.source,
         "hold_s": None if trip.latched else trip.hold_s,
+        "streak": trip.streak,
     }
     market = trip.scope.name if trip.scope.level is Level.MARKET else ""
     return Record(Kind.PULL if trip.pull else Kind.KILL, trip.at, market, trip.trace, fields)
@@ -64,7 +65,8 @@ def trip_of(record: Record) -> Trip:
     hold_s = math.inf if f.get("hold_s") is None else _field(f, "hold_s", float)
     scope, reason = Scope.parse(_field(f, "scope", str)), Reason(_field(f, "reason", str))
     pull = record.kind is Kind.PULL
-    return Trip(scope, reason, _field(f, "source", str), record.at, hold_s, _field(f, "counter", int), pull, record.trace)
+    streak = int(f.get("streak") or 1)
+    return Trip(scope, reason, _field(f, "source", str), record.at, hold_s, _field(f, "counter", int), pull, record.trace, streak)
 
 
 def armed_record(scope: Scope, counter: int, at: float) -> Record:

@@ -7,8 +7,6 @@ id, settlements by their market, in whatever order they come; a fill told after 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import attrs
 
 from chimera.conventions import ONE, Count, Money, Price, cost
@@ -151,12 +149,3 @@ class Portfolio:
             else:
                 marked += position.flow - position.fees + position.mark
         return Pnl(settled, marked, self.fees)
-
-
-def worst_loss(counts: Mapping[str, Count], outlay: Money, outcomes: Iterable[Mapping[str, Price]]) -> Money:
-    """The most an event can lose over its outcomes, in 1e-6 $; negative where every outcome wins, 0 where there are none.
-
-    `counts` are signed counts by market, with every resting order taken as filled on its worst side; `outlay` is what they cost, less what
-    sold ones brought. An outcome gives what one YES contract of each market pays; a market it does not name pays nothing.
-    """
-    return max((outlay - sum(cost(pays.get(market, 0), count) for market, count in counts.items()) for pays in outcomes), default=0)

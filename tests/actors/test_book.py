@@ -175,6 +175,12 @@ async def test_resend_tells_the_latest_again_under_the_present_fence(autojump_cl
         assert (top.bid, top.ask, top.synced, top.fence) == (4_600, 4_800, True, rig.register.fence(T))
 
 
+async def test_resend_is_answered_even_if_nothing_has_changed(autojump_clock):
+    async with running(snapshot()) as rig:
+        await rig.tell(Resend(T))
+        assert [top.synced for top in rig.tops()] == [True]
+
+
 async def test_an_unchanged_top_is_told_again_once_the_fence_has_moved(autojump_clock):
     async with running(snapshot()) as rig:
         rig.register.trip(GLOBAL, Reason.OPERATOR, source="operator", at=1_003.0, hold_s=1.0)
@@ -217,6 +223,14 @@ async def test_snapshots_that_stay_impossible_are_asked_for_at_a_calm_pace(autoj
             assert [name for name, _ in rig.take()] == ["stream"]
         assert rig.register.kills == 3
         assert rig.address.incarnation == 1
+
+
+async def test_a_snapshot_that_comes_before_the_next_asking_makes_it_needless(autojump_clock):
+    async with running(snapshot()) as rig:
+        await rig.tell(delta(change=-101, at=1_000.0), snapshot())
+        rig.take()
+        await trio.sleep(2 * ASK_EVERY_S)
+        assert rig.take() == []
 
 
 async def test_a_price_between_ticks_is_a_desync_not_a_crash(autojump_clock):

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 import attrs
@@ -551,11 +552,8 @@ class TestRestart:
             r.venue.during["cancel"] = r.venue.listed.clear
             await r.restart()
             await r.pass_time(CREATE_FLIGHT_S + 1.0)
-            acts = [call for call in r.venue.calls if call[0] != "list" or call != r.venue.calls[r.venue.calls.index(call) - 1]]
-            assert acts[0] == ("list",)
-            assert acts[1] == ("cancel", ("o1", "o2"), Reason.ORPHAN)
-            assert acts[2] == ("list",)
-            assert r.venue.did("fire") == []
+            acts = [act for act, _ in groupby(r.venue.calls)]
+            assert acts == [("list",), ("cancel", ("o1", "o2"), Reason.ORPHAN), ("list",)]
 
     async def test_it_waits_for_a_create_that_may_still_be_on_its_way(self, autojump_clock: MockClock) -> None:
         async with rig() as r:
@@ -794,7 +792,8 @@ class TestCancels:
             r.venue.calls.clear()
             await r.tell(r.quote(4600))
             await r.durable()
-            assert (r.venue.calls, r.said[-1]) == ([], ("keep", Reason.IN_FLIGHT))
+            assert r.venue.calls == []
+            assert ("keep", Reason.IN_FLIGHT) in r.said
 
     async def test_after_a_pull_the_market_is_quoted_again_once_its_order_is_gone(self, autojump_clock: MockClock) -> None:
         async with rig() as r:

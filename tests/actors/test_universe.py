@@ -10,7 +10,7 @@ import trio
 from structlog.testing import capture_logs
 
 from actors.messages import Listing, Resend, Settled, Standing
-from actors.runtime import ActorSystem, ChildSpec, DynamicSupervisor, StartChild, TrioActor
+from actors.runtime import ActorSystem, ChildSpec, DynamicSupervisor, StartChild, Supervisor, TrioActor
 from actors.runtime.testing import settle
 from actors.universe import HORIZON_S, POLL_S, TERMS_S, UniverseActor
 from chimera.clock import VirtualClock
@@ -89,6 +89,9 @@ class Mailbox:
 
     def tell(self, message):
         self.log.append((self.name, message))
+
+    def monitor(self, watcher, sticky=False):
+        """Nobody lives here, so nobody dies."""
 
 
 class Idle(TrioActor):
@@ -195,6 +198,13 @@ class TestListing:
             assert rig.children() == []
             await trio.sleep(4 * POLL_S)
             assert rig.listed() == [IND, NYK]
+
+    async def test_a_listed_game_that_is_put_off_stays_listed(self, autojump_clock):
+        async with running() as rig:
+            rig.rest.change(NYK, occurrence_time=ORIGIN + 2 * HORIZON_S)
+            await rig.poll()
+            assert rig.listed() == [IND, NYK]
+            assert rig.children() == []
 
     async def test_a_paused_market_stays_listed_with_its_status(self, autojump_clock):
         async with running() as rig:
@@ -344,3 +354,16 @@ async def test_books_live_and_end_under_their_supervisor(autojump_clock):
         assert system.address(f"book.{NYK}").alive
         assert system.address(f"book.{NYK}").incarnation == 2
         assert not system.address(f"book.{IND}").alive
+
+
+async def test_when_the_supervisor_of_the_books_dies_the_next_one_is_asked_for_all_of_them(autojump_clock):
+    clock = VirtualClock(origin_unix=ORIGIN)
+    async with ActorSystem(clock.now, clock.sleep, virtual=True) as system:
+        rig = Rig(system, clock)
+        rig.books = system.address("books")
+        await system.start(ChildSpec("exchange", lambda: Supervisor((ChildSpec("books", DynamicSupervisor),))))
+        await rig.start()
+        rig.books.actor.crash(RuntimeError("planted"))
+        await settle()
+        assert rig.books.incarnation == 2
+        assert all(system.address(f"book.{ticker}").alive for ticker in (NYK, IND))

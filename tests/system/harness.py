@@ -60,9 +60,8 @@ def simulator(folder: Path, *, seed: int = 7, speed: float = 10.0) -> Iterator[P
             child.terminate()
 
 
-def moved(ready: Path, name: str, **addresses: str) -> Path:
-    """A copy of a ready file beside it, with other addresses."""
-    copy = ready.with_name(name)
+def moved(ready: Path, copy: Path, **addresses: str) -> Path:
+    """A copy of a ready file with other addresses."""
     copy.write_text(json.dumps(json.loads(ready.read_text()) | addresses))
     return copy
 
@@ -164,6 +163,11 @@ class Shadow:
 
     def incarnation(self, actor: str) -> int:
         return self.run.system.address(actor).incarnation
+
+    def says(self, actor: str) -> str:
+        """An actor's state and why, as telemetry heard it last."""
+        telemetry = self.run.system.address("telemetry").actor
+        return "" if telemetry is None else str(telemetry.state_summary().get(actor, ""))
 
     async def standings(self) -> dict[str, Standing]:
         """What every actor says of itself, as telemetry keeps it."""

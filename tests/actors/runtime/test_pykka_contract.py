@@ -129,7 +129,15 @@ async def test_an_actor_can_stop_itself(ref):
 
 
 @pytest.mark.conformance(57)
-@pytest.mark.parametrize("how", [lambda ref: ref.ask("x"), lambda ref: ref.stop(), lambda ref: ref.proxy().memory.get(), lambda ref: setattr(ref.proxy(), "memory", 2)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda ref: ref.ask("x"),
+        lambda ref: ref.stop(),
+        lambda ref: ref.proxy().memory.get(),
+        lambda ref: setattr(ref.proxy(), "memory", 2),
+    ],
+)
 async def test_blocking_inside_the_loop_is_an_error_not_a_deadlock(ref, how):
     await settle()
     with pytest.raises(WouldBlockLoop):

@@ -25,7 +25,7 @@ def test_a_fill_comes_back_equal() -> None:
 @pytest.mark.parametrize("scope", [GLOBAL, market("M")], ids=str)
 @pytest.mark.parametrize("pull", [False, True])
 def test_a_trip_comes_back_equal(hold_s: float, scope: object, pull: bool) -> None:
-    trip = Trip(scope, Reason.SHOCK, "nba", 10.5, hold_s, 4, pull, 8)  # type: ignore[arg-type]
+    trip = Trip(scope, Reason.SHOCK, "nba", 10.5, hold_s, 4, pull, 8, 3)  # type: ignore[arg-type]
     assert trip_of(trip_record(trip)) == trip
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera.conventions import DOLLAR, ONE, Side, cost
-from chimera.trading.portfolio import Portfolio, worst_loss
+from chimera.trading.portfolio import Portfolio
 from chimera.trading.venue import Fill
 
 M = "KXNBAGAME-1"
@@ -129,12 +129,3 @@ def test_a_fill_told_after_its_market_settled_ends_in_the_same_cash(told: list[F
         if each is not None:
             after.apply(each)
     assert (before.cash, before.pnl(), before.count("A")) == (after.cash, after.pnl(), after.count("A"))
-
-
-def test_the_worst_loss_of_an_event_is_over_its_outcomes() -> None:
-    counts = {"HOME": 100, "AWAY": -200}
-    outlay = cost(6000, 100) - cost(3000, 200)
-    outcomes = [{"HOME": ONE}, {"AWAY": ONE}]
-    assert worst_loss(counts, outlay, outcomes) == outlay + cost(ONE, 200)
-    assert worst_loss(counts, outlay, outcomes[:1]) == outlay - cost(ONE, 100)
-    assert worst_loss({}, 0, ()) == 0
