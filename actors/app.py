@@ -24,13 +24,13 @@ from trio.testing import MockClock
 from actors.boot import Ledger, open_ledger
 from actors.cli.common import ExitCode
 from actors.cli.progress import Progress, Report
-from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, StandingsRequest, Tripped
+from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, Standing, StandingsRequest, Tripped
 from actors.rules import Rulebook
-from actors.runtime import ActorSystem, Address, ChildSpec, Reason, explain, is_normal
+from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Reason, explain, is_normal
 from actors.runtime.seeding import seeded
 from actors.summary import Summary, summarize
 from actors.telemetry import QUIET
-from actors.tree import Parts, build, death_scope
+from actors.tree import BUDGET, Parts, build, death_scope
 from actors.venue import pump
 from actors.worlds import Place, World, open_world
 from chimera.journal.shape import armed_record
@@ -41,6 +41,7 @@ from chimera.trading.reasons import Reason as TripReason
 
 _LOG = structlog.get_logger("chimera")
 DRAIN_WITHIN_S = 10.0
+CANCEL_AGAIN_S = 0.25
 PROGRESS_EVERY_S = 0.25
 OVERFLOW_HOLD_S = 0.0
 STALL_HOLD_S = 10.0
@@ -171,6 +172,11 @@ class Run:
         if found is not None:
             scope, hold_s = found
             self.register.trip(scope, TripReason.ACTOR_DOWN, source=spec.id, at=self._world.clock.now(), hold_s=hold_s)
+        oracle = spec.id.removesuffix(BUDGET)
+        if oracle in self._rules.domains:
+            # It may be long before it can speak for itself again.
+            state = "down" if oracle == spec.id else "muted"
+            self.system.address("telemetry").tell(Standing(oracle, state, explain(reason), self._world.clock.now()))
 
     def _on_overflow(self, address: Address, lane: object) -> None:
         """A lane that must not lose was full: nobody knows what was lost, so nothing is quoted until the operator has looked."""
@@ -239,6 +245,8 @@ class Run:
         self._latch_shutdown()
         held: Exposure | None = None
         with trio.move_on_after(DRAIN_WITHIN_S):
+            if self._code is ExitCode.GAVE_UP:
+                await self._see_off()
             while self._code is not ExitCode.GAVE_UP and not await self._ask("gateway", Drain(self._world.clock.now())):
                 await trio.sleep(0.05)
             answer = await self._ask("risk", ExposureRequest())
@@ -246,6 +254,13 @@ class Run:
             scores = await self._ask("scorekeeper", ScoreRequest())
             self._scores = scores if isinstance(scores, dict) else {}
         return held, waiting
+
+    async def _see_off(self) -> None:
+        """Nobody is left to ask: cancel everything again until nothing rests at the venue and nothing is on its way there."""
+        while self.venue.next_due() is not None:
+            await trio.sleep(CANCEL_AGAIN_S)
+            if self.venue.exchange.resting():
+                self._latch_shutdown()
 
     def _latch(self) -> Trip | None:
         """The latched GLOBAL kill that stands, if one does."""
@@ -255,7 +270,7 @@ class Run:
         """An actor's answer; None where it is down or does not answer, which the caller takes for no."""
         try:
             return await self.system.address(name).call(message, timeout=1.0)
-        except (pykka.Timeout, pykka.ActorDeadError):
+        except (pykka.Timeout, pykka.ActorDeadError, ActorCrashed):
             return None
 
     async def _waiting(self) -> dict[str, str]:

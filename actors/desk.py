@@ -95,16 +95,21 @@ def within_anchor(order: Order) -> bool:
 
 
 class Desk:
-    """Quotes, orders and positions of every listed market. `cash` is the account's at the start, in 1e-6 dollars."""
+    """Quotes, orders and positions of every listed market. `cash` is the account's at the start, in 1e-6 dollars.
 
-    def __init__(self, register: KillRegister, caps: Caps, expiry: Mapping[str, float], write_capacity: int, cash: Money) -> None:
+    `day` knows what each unit had made when the day began; it outlives the desk, so that no restart forgets what was lost today.
+    """
+
+    def __init__(
+        self, register: KillRegister, caps: Caps, expiry: Mapping[str, float], write_capacity: int, cash: Money, day: DayBook
+    ) -> None:
         self._register = register
         self._caps = caps
         self._expiry = expiry
         self._write_capacity = write_capacity
         self.table = OrderTable()
         self.portfolio = Portfolio(cash)
-        self._day = DayBook()
+        self._day = day
         self._lost = DayLoss()
         self._markets: dict[str, Market] = {}
         self._places: dict[str, Place] = {}

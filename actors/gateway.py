@@ -38,6 +38,7 @@ from chimera.conventions import Side
 from chimera.errors import VenueError
 from chimera.journal.records import Decision, Intent, Kind, Record
 from chimera.journal.shape import fill_record, gone_record, outcome_record
+from chimera.trading.daybook import DayBook
 from chimera.trading.kill import GLOBAL, KillRegister, State, Trip, market
 from chimera.trading.limits import Caps
 from chimera.trading.orders import Working
@@ -80,6 +81,7 @@ class Gateway(TrioActor):
         expiry: Mapping[str, float],
         write_capacity: int,
         cash: int,
+        day: DayBook,
         run: str,
     ) -> None:
         super().__init__()
@@ -93,7 +95,7 @@ class Gateway(TrioActor):
         self._universe = universe
         self._clock = clock
         self._run_name = run
-        self._desk = Desk(register, caps, expiry, write_capacity, cash)
+        self._desk = Desk(register, caps, expiry, write_capacity, cash, day)
         self._sequence = 0
         self._reconciled = False
         self._draining = False

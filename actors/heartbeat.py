@@ -12,7 +12,7 @@ import pykka
 import trio
 
 from actors.messages import Probe, Standing
-from actors.runtime import Address, TrioActor
+from actors.runtime import ActorCrashed, Address, TrioActor
 from chimera.clock import WorldClock
 from chimera.trading.kill import GLOBAL, KillRegister
 from chimera.trading.reasons import Reason
@@ -55,5 +55,5 @@ class Heartbeat(TrioActor):
     async def _answers(self, address: Address, nonce: int) -> bool:
         try:
             return await address.call(Probe(nonce), timeout=ANSWER_WITHIN_S) == nonce
-        except (pykka.Timeout, pykka.ActorDeadError):
+        except (pykka.Timeout, pykka.ActorDeadError, ActorCrashed):
             return False

@@ -14,7 +14,7 @@ from chimera.clock import WorldClock
 from chimera.conventions import Money
 from chimera.journal.records import Kind, Record, Value
 from chimera.journal.shape import armed_record, trip_record
-from chimera.trading.kill import GLOBAL, KillRegister, State
+from chimera.trading.kill import GLOBAL, KillRegister
 from chimera.trading.reasons import Reason
 
 REARM_EVERY_S = 0.25
@@ -80,7 +80,8 @@ class Risk(TrioActor):
     @handles(Exposure)
     def on_exposure(self, message: Exposure) -> None:
         self._exposure = message
-        if message.day_loss >= self._daily_loss and self._register.state(GLOBAL) is not State.LATCHED:
+        latched = any(scope == GLOBAL and trip.latched for scope, _, trip, _ in self._register.standing())
+        if message.day_loss >= self._daily_loss and not latched:
             self._register.trip(GLOBAL, Reason.DAILY_LOSS, source=self.address.name, at=message.at, hold_s=0.0, latch=True)
 
     @handles(ExposureRequest)

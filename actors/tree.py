@@ -9,8 +9,9 @@
     |  `- oracles   one_for_one            <oracle>, each with a retry budget of its own; muted when it is spent, tried again after 5 min
     `- ops       one_for_one, never gives up     scorekeeper, telemetry
 
-Order is dependency. An actor is given the addresses it tells to and looks nobody up. The kill register, the exchange session and the venue's
-connections outlive every actor and are handed out here. A death trips its scope in the step that sees it, before any restart.
+Order is dependency. An actor is given the addresses it tells to and looks nobody up. The kill register, the day's opening figures,
+the exchange session and the venue's connections outlive every actor and are handed out here. A death trips its scope in the step
+that sees it, before any restart.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ from chimera.feeds.espn import EspnClient
 from chimera.kalshi.rest import KalshiRest
 from chimera.markets import Market
 from chimera.settings import Signal
+from chimera.trading.daybook import DayBook
 from chimera.trading.kill import GLOBAL, KillRegister, Scope, domain, market
 from chimera.trading.paper_venue import PaperVenue
 
 ALWAYS = math.inf
+BUDGET = ".budget"
+"""Ends the name of the supervisor that counts an oracle's retries."""
 ORACLE_BUDGET, ORACLE_PERIOD_S, ORACLE_BACKOFF, MUTED_S = 5, 120.0, Backoff(min=0.5, max=30.0), 300.0
 
 
@@ -81,6 +85,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
     clock, door, session = world.clock, world.door, world.session
     telemetry, gateway, journal, risk, scorekeeper = (at(name) for name in ("telemetry", "gateway", "journal", "risk", "scorekeeper"))
     pricers = {signal.name: at(f"pricer.{signal.name}") for signal in rules.signals}
+    day = DayBook()
 
     def rng(name: str) -> Random:
         return Random(f"{parts.seed}/{name}")  # noqa: S311 - jitter and simulation, never keys
@@ -95,7 +100,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         )
 
     watched = (
-        "journal", "venue", "gateway", "reconciler", "heartbeat", "stream", "universe", "scorekeeper", "telemetry",
+        "journal", "recorder", "venue", "gateway", "reconciler", "heartbeat", "stream", "universe", "scorekeeper", "telemetry",
         *(f"pricer.{signal.name}" for signal in rules.signals), *(signal.name for signal in rules.signals),
     )  # fmt: skip
 
@@ -119,7 +124,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         ChildSpec("gateway", lambda: Gateway(
             venue=parts.venue, register=register, journal=journal, risk=risk, scorekeeper=scorekeeper, telemetry=telemetry, pricers=pricers,
             universe=at("universe"), clock=clock, caps=rules.caps, expiry=rules.expiry, write_capacity=rules.write_capacity,
-            cash=rules.cash, run=parts.run,
+            cash=rules.cash, day=day, run=parts.run,
         )),
         ChildSpec("risk", lambda: Risk(
             register=register, journal=journal, gateway=gateway, telemetry=telemetry, clock=clock, daily_loss=rules.daily_loss,
@@ -170,9 +175,8 @@ def _branch(name: str, factory: Callable[[], TrioActor]) -> ChildSpec:
 def _muting(name: str, factory: Callable[[], TrioActor]) -> ChildSpec:
     """An oracle under a supervisor of its own: when its budget is spent the supervisor gives up alone, and is tried again after 5 minutes."""
     spec = ChildSpec(name, factory, backoff=ORACLE_BACKOFF)
-    return ChildSpec(
-        f"{name}.budget", lambda: Supervisor((spec,), intensity=ORACLE_BUDGET, period=ORACLE_PERIOD_S), backoff=Backoff(MUTED_S, MUTED_S, 0.0)
-    )
+    muted = Backoff(MUTED_S, MUTED_S, 0.0)
+    return ChildSpec(f"{name}{BUDGET}", lambda: Supervisor((spec,), intensity=ORACLE_BUDGET, period=ORACLE_PERIOD_S), backoff=muted)
 
 
 # What a death trips

@@ -77,9 +77,11 @@ class UniverseActor(TrioActor):
 
     @handles(Resend)
     def on_resend(self, message: Resend) -> None:
-        """Tell the listing as it is, and look for news at once."""
+        """Tell the listing as it is and every result so far, and look for news at once."""
         if self._listing is not None:
             self._tell(self._listing)
+        for ticker, value in self._results.items():
+            self._tell(Settled(ticker, value, self._clock.now()))
         self._wake.set()
 
     @handles(Down)

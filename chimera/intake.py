@@ -3,8 +3,9 @@
 A frame, a document, a REST answer: each enters as a `Frame` through a `Door`, live or recorded. The recorder and the paper exchange tap
 the door; replay stands in for it; nothing reads a socket behind it.
 
-A *document* is polled with `get`; a *connection* is listened to. Both are named by `stream`, a stable logical name without host, key or
-nonce (`espn.summary.nba.401772994`, `kalshi.rest /markets?series_ticker=KXNBAGAME&status=open`, `kalshi.ws`): recordings are looked up by it.
+A *document* is polled with `get`; a *connection* is listened to; a `Writer` sends what changes something. All are named by `stream`, a
+stable logical name without host, key or nonce (`espn.summary.nba.401772994`, `kalshi.ws`,
+`kalshi.rest /markets?series_ticker=KXNBAGAME&status=open`): recordings are looked up by it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
 import attrs
+
+from chimera.errors import FeedError
 
 
 @attrs.frozen(slots=True)
@@ -78,3 +81,24 @@ class Door(abc.ABC):
         self, stream: str, url: str, *, headers: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[Connection]:
         """Open a connection. FeedError where it is refused; `FeedError.__cause__` has the library's own word."""
+
+
+class NotSent(FeedError):
+    """Not one byte of a request left this machine: what it asked for certainly was not done."""
+
+
+class Writer(abc.ABC):
+    """Where requests that change something go out. Only a live door is one: a recorded world never writes.
+
+    The answer is an external byte like any other: it enters through the door and is shown to the observers.
+    """
+
+    @abc.abstractmethod
+    async def send(
+        self, method: str, stream: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"", timeout: float = 5.0
+    ) -> Frame:
+        """Send one request, once: the frame of its answer, whatever the HTTP status.
+
+        `timeout` is in machine seconds. NotSent where nothing of it left. Any other FeedError means that it left, at least in part, and
+        that no complete answer came: nobody can say what became of it.
+        """

@@ -1,15 +1,15 @@
-"""The door to the real outside: documents over httpx, connections over trio-websocket.
+"""The door to the real outside: documents and writes over httpx, connections over trio-websocket.
 
-Made once and shared: one connection pool, one SSL context (making either per request costs tens of milliseconds). Everything outside can
-stall, so every wait here has a limit in machine time, and everything read has a limit in bytes. Whatever goes wrong out there is a
-`FeedError` that names the stream and never the address, which may hold a key.
+Made once and shared: a pool of connections for reads and one for writes, so that no read ever stands before a write, and one SSL context
+(making either per request costs tens of milliseconds). Everything outside can stall, so every wait here has a limit in machine time, and
+everything read has a limit in bytes. Whatever goes wrong out there is a `FeedError` that names the stream and never the address, which
+may hold a key.
 """
 
 from __future__ import annotations
 
 import ssl
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,14 +25,13 @@ from wsproto.utilities import ProtocolError
 
 from chimera.clock import WorldClock
 from chimera.errors import FeedError
-from chimera.intake import Connection, Door, Frame
+from chimera.intake import Connection, Door, Frame, Writer
+from chimera.intake_http import USER_AGENT, HttpPool, Request, reason
 
 ResponseListener: TypeAlias = Callable[[str, Mapping[str, str], float, float], None]
 """Told (stream, response headers with lower-case names, world time sent, world time received) of each document; must not raise."""
 
 Wire: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
-USER_AGENT = "chimera/4"
 
 
 @attrs.frozen(slots=True)
@@ -53,10 +52,14 @@ class Limits:
     """Messages read ahead; when they are not fetched the socket is left unread and the sender feels it."""
     connections: int = 32
     """Documents fetched at once."""
+    writes: int = 16
+    """Requests written at once, on connections of their own."""
+    idle: float = 30.0
+    """How long a connection for writes is kept warm; a server that closes its own sooner is noticed before the connection is used."""
 
 
-class LiveDoor(Door):
-    """Documents and connections from the network. `ca_path` names the only certificates to trust, in place of the public ones."""
+class LiveDoor(Door, Writer):
+    """Documents, connections and writes over the network. `ca_path` names the only certificates to trust, in place of the public ones."""
 
     def __init__(self, clock: WorldClock, *, ca_path: str | Path | None = None, limits: Limits | None = None) -> None:
         super().__init__()
@@ -66,19 +69,16 @@ class LiveDoor(Door):
         self._ssl = httpx.create_ssl_context(trust_env=False) if ca_path is None else ssl.create_default_context(cafile=ca_path)
         self._listeners: list[ResponseListener] = []
         self._open = 0
-        self._client = httpx.AsyncClient(
-            verify=self._ssl,
-            http1=True,
-            http2=False,
-            trust_env=False,
-            follow_redirects=False,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
-            limits=httpx.Limits(max_connections=self._limits.connections, max_keepalive_connections=self._limits.connections),
-        )
+        largest = self._limits.document
+        self._reading = HttpPool(self._ssl, connections=self._limits.connections, idle=5.0, largest=largest)
+        self._writing = HttpPool(self._ssl, connections=self._limits.writes, idle=self._limits.idle, largest=largest)
 
     async def aclose(self) -> None:
-        """Close the pool. Open connections end with their own blocks."""
-        await self._client.aclose()
+        """Close the pools. Open connections end with their own blocks."""
+        try:
+            await self._reading.aclose()
+        finally:
+            await self._writing.aclose()
 
     async def __aenter__(self) -> LiveDoor:
         return self
@@ -94,66 +94,25 @@ class LiveDoor(Door):
         """For the console."""
         return {"connections": self._open}
 
-    # Documents
+    # Documents and writes
 
     async def get(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 5.0) -> Frame:
         """Fetch a document, `timeout` machine seconds from asking to its last byte. Redirects are answers like any other."""
+        return await self._exchange(self._reading, stream, Request("GET", url, headers), timeout)
+
+    async def send(
+        self, method: str, stream: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes = b"", timeout: float = 5.0
+    ) -> Frame:
+        """Send one request, once, on the connections for writes. `body` is JSON, or nothing."""
+        return await self._exchange(self._writing, stream, Request(method, url, headers, body), timeout)
+
+    async def _exchange(self, pool: HttpPool, stream: str, request: Request, timeout: float) -> Frame:
         sent = self._clock.now()
-        try:
-            with trio.fail_after(self._clock.real(timeout)):
-                status, answered, body = await self._fetch(stream, url, headers, timeout)
-        except (trio.TooSlowError, httpx.TimeoutException) as error:
-            raise FeedError(f"{stream}: no complete answer within {timeout:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-            raise FeedError(f"{stream}: {type(error).__name__}: {_reason(error)}") from error
-        frame = Frame(stream, time.monotonic_ns(), self._clock.now(), body, status)
+        answer = await pool.exchange(stream, request, timeout, self._clock.real(timeout))
+        frame = Frame(stream, time.monotonic_ns(), self._clock.now(), answer.body, answer.status)
         for listener in self._listeners:
-            listener(stream, answered, sent, frame.received_wall)
+            listener(stream, answer.headers, sent, frame.received_wall)
         return self._enter(frame)
-
-    async def _fetch(
-        self, stream: str, url: str, headers: Mapping[str, str] | None, timeout: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        async with self._client.stream("GET", url, headers=headers, timeout=httpx.Timeout(timeout)) as response:
-            body = await self._read(response)
-        if len(body) > self._limits.document:
-            raise self._oversize(stream)
-        return response.status_code, response.headers, self._unpacked(stream, response.headers, body)
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        """The raw body, or as much of it as shows that it is too large."""
-        body = bytearray()
-        try:
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > self._limits.document:
-                    # Leaving the loop would abandon httpx's generators half way; closing under them ends each in good order.
-                    await response.aclose()
-        except (httpx.HTTPError, httpx.StreamError):
-            if len(body) <= self._limits.document:
-                raise
-        return bytes(body)
-
-    def _unpacked(self, stream: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        """The body without its compression. Done here, not by httpx, because a small answer may unpack to one without end."""
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding == "identity" or not body:
-            return body
-        if encoding not in ("gzip", "x-gzip"):
-            raise FeedError(f"{stream}: answered with content encoding {encoding!r}, which was not asked for")
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            plain = unpacker.decompress(body, self._limits.document + 1)
-        except zlib.error as error:
-            raise FeedError(f"{stream}: the answer is damaged: {error}") from error
-        if len(plain) > self._limits.document:
-            raise self._oversize(stream)
-        if not unpacker.eof or unpacker.unused_data:
-            raise FeedError(f"{stream}: the answer is damaged: it is not one whole gzip stream")
-        return plain
-
-    def _oversize(self, stream: str) -> FeedError:
-        return FeedError(f"{stream}: the answer is larger than {self._limits.document} bytes and was refused")
 
     # Connections
 
@@ -213,7 +172,7 @@ class LiveDoor(Door):
                 refused.__cause__ = error
                 task_status.started(refused)
             else:
-                connection.fail(f"the connection broke: {_reason(error)}")
+                connection.fail(f"the connection broke: {reason(error)}")
 
     async def _dial(self, address: SplitResult) -> Wire:
         """TCP, and TLS where the address asks for it."""
@@ -338,14 +297,4 @@ def _refusal(error: BaseException, timeout: float) -> str:
             body = (error.body or b"")[:200].decode("utf-8", "replace").strip()
             return f"refused with HTTP {error.status_code}" + (f": {body}" if body else "")
         case _:
-            return f"cannot be opened: {_reason(error)}"
-
-
-def _reason(error: BaseException) -> str:
-    """The text of an error, or of the first behind it that has one: libraries wrap a telling error in two mute ones."""
-    link: BaseException | None = error
-    while link is not None:
-        if text := str(link):
-            return text
-        link = link.__cause__ or link.__context__
-    return type(error).__name__
+            return f"cannot be opened: {reason(error)}"

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 import structlog
 
+from chimera.clock import WorldClock
 from chimera.errors import ChimeraError, ConfigError, CredentialError
 from chimera.settings import ENV_FILE, REGISTRY, Environment, Registry, load_environment, load_registry
 
@@ -90,6 +91,23 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _clock(_ctx: click.Context, _param: click.Parameter, value: str | None) -> WorldClock:
+    """The world's clock: real time, or world time at one moment of the monotonic clock and how fast it goes."""
+    if value is None:
+        return WorldClock()
+    try:
+        mono, unix, speed = value.split(",")
+        return WorldClock(origin_ns=int(mono), origin_unix=float(unix), speed=float(speed))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not MONO_NS,WORLD_UNIX,SPEED: {error}") from None
+
+
+def clock_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--clock-origin`: the clock that a child process shares with its parent, as the keyword `clock`."""
+    return click.option("--clock-origin", "clock", callback=_clock, metavar="MONO_NS,WORLD_UNIX,SPEED",
+                        help="World time to share with a parent; without it world time is real time.")(command)
 
 
 def load_settings(config: Path, env_file: Path | None) -> tuple[Registry, Environment]:

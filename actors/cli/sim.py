@@ -7,20 +7,9 @@ from pathlib import Path
 import click
 import trio
 
-from actors.cli.common import ExitCode, configure_logging, fail
+from actors.cli.common import ExitCode, clock_option, configure_logging, fail
 from chimera.clock import WorldClock
 from chimera.sim.process import run
-
-
-def _clock(_ctx: click.Context, _param: click.Parameter, value: str | None) -> WorldClock:
-    """The world's clock: real time, or world time at one moment of the monotonic clock and how fast it goes."""
-    if value is None:
-        return WorldClock()
-    try:
-        mono, unix, speed = value.split(",")
-        return WorldClock(origin_ns=int(mono), origin_unix=float(unix), speed=float(speed))
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is not MONO_NS,WORLD_UNIX,SPEED: {error}") from None
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,8 +17,7 @@ def _clock(_ctx: click.Context, _param: click.Parameter, value: str | None) -> W
               help="Where to write the addresses, keys and clock once everything answers.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="Port on 127.0.0.1; 0 takes a free one.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seeds the games and everyone who trades.")
-@click.option("--clock-origin", "clock", callback=_clock, metavar="MONO_NS,WORLD_UNIX,SPEED",
-              help="World time to share with a parent; without it world time is real time.")
+@clock_option
 @click.option("--exit-with-parent", is_flag=True, help="End when standard input closes.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="warning", show_default=True,
               help="What is logged to stderr.")

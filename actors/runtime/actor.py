@@ -308,7 +308,9 @@ class TrioActor(PykkaActor):
         due = self.system.now()
         with scope:
             while True:
-                due = max(due + seconds, self.system.now())
+                due += seconds
+                if due <= self.system.now():
+                    due = self.system.now() + seconds
                 await self.system.sleep(due - self.system.now())
                 self.address.tell(make(self.system.now()))
 

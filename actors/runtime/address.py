@@ -106,12 +106,13 @@ class Address:
     def monitor(self, watcher: Address, sticky: bool = False) -> None:
         """Tell `watcher` one `Down` when the present incarnation ends; at once with Exit.NOPROC if there is none.
 
-        A sticky monitor stays across restarts: one Down for every incarnation that ends, and NOPROC only if the address is gone.
+        A sticky monitor stays for good: one Down for every incarnation that ends, and NOPROC only if the address is gone now.
         """
-        if self.phase is Phase.GONE or (not sticky and self.phase not in _OCCUPIED):
-            watcher.tell(Down(self.name, self.incarnation, Exit.NOPROC))
-        else:
+        occupied = self.phase in _OCCUPIED
+        if sticky or occupied:
             self._watchers[watcher] = sticky
+        if self.phase is Phase.GONE or not (sticky or occupied):
+            watcher.tell(Down(self.name, self.incarnation, Exit.NOPROC))
 
     def demonitor(self, watcher: Address, flush: bool = True) -> None:
         """Stop telling `watcher`; with `flush`, also take back a Down that still waits in its mailbox."""
@@ -191,6 +192,5 @@ class Address:
         dead = pykka.ActorDeadError(f"{self.name} is {phase.value}")
         if phase is Phase.GONE:
             self.mailbox.purge(Lane, Undelivered.GONE, dead)
-            self._watchers.clear()
         else:
             self.mailbox.fail_asks(dead)

@@ -27,7 +27,10 @@ class TerminateChild(Message):
 
 @attrs.frozen(slots=True)
 class RestartChild(Message):
-    """Start a child that is down, now: also one in backoff, and its row of failures is forgotten. Answers its Address."""
+    """Start a child that is down, now: also one in backoff, and its row of failures is forgotten. Answers its Address.
+
+    Refused if it runs or does not start; one that was owed a restart is then still owed it.
+    """
 
     id: str
 

@@ -46,7 +46,7 @@ class Child:
         self.streak = 0  # restarts in a row, for the backoff
         self.pause: trio.CancelScope | None = None  # around a backoff sleep
         self._last_uptime = 0.0
-        self._stopping = False
+        self.end_ordered = False  # the present or last incarnation was asked to end by its supervisor
         self._after_stop = Phase.WAITING
         self._scope = trio.CancelScope()
         self._ended = trio.Event()
@@ -77,7 +77,7 @@ class Child:
         if self.address.incarnation:
             dead = pykka.ActorDeadError(f"{self.name} restarted before the message was handled")
             self.address.mailbox.purge(self.spec.purge, Undelivered.RESTARTED, dead)
-        self.started, self.reason, self._stopping = False, None, False
+        self.started, self.reason, self.end_ordered = False, None, False
         self._scope, self._ended, self._settled = trio.CancelScope(), trio.Event(), trio.Event()
         self.address.spec, self.address.supervisor = self.spec, self.supervisor
         self.address.settle(Phase.STARTING)
@@ -88,7 +88,7 @@ class Child:
         if not self.occupied:
             self.settle(after)
             return
-        self._stopping, self._after_stop = True, after
+        self.end_ordered, self._after_stop = True, after
         self.address.settle(Phase.STOPPING)
         limit = self._shutdown_limit()
         if limit > BRUTAL_KILL:
@@ -138,7 +138,7 @@ class Child:
         try:
             with self._scope:
                 await self._incarnate(adopt)
-                reason = Exit.SHUTDOWN if self._stopping else Exit.NORMAL
+                reason = Exit.SHUTDOWN if self.end_ordered else Exit.NORMAL
         except BaseException as error:
             reason, passing = split_crash(error)
             if passing is error:
@@ -163,7 +163,7 @@ class Child:
     def _ready(self) -> None:
         self.started = True
         self.address.running()
-        if self._stopping:
+        if self.end_ordered:
             self.address.settle(Phase.STOPPING)
         self._settled.set()
 
@@ -184,8 +184,8 @@ class Child:
         if actor is not None:
             actor.ended(crash)
         address.vacate(reason)
-        address.settle(self._after_stop if self._stopping else Phase.WAITING)
+        address.settle(self._after_stop if self.end_ordered else Phase.WAITING)
         self._ended.set()
         self._settled.set()
-        if self.started and not self._stopping:
+        if self.started and not self.end_ordered:
             self.on_end(self, reason)

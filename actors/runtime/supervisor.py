@@ -66,7 +66,8 @@ class Supervisor(TrioActor):
         self.auto_shutdown = auto_shutdown
         self._specs = specs
         self._children: dict[str, Child] = {}
-        self._failed: set[str] = set()  # group strategies: children whose end is not yet repaired
+        self._failed: set[str] = set()  # group strategies: children whose end is not yet repaired ...
+        self._owed: set[str] = set()  # ... and those that were stopped with them and are not yet started again
         self._restarts: deque[float] = deque()  # trio times within the period
         self._closing = False
         self._repairing = False
@@ -211,7 +212,8 @@ class Supervisor(TrioActor):
         try:
             await self._start(child.name)
         except StartFailed as failure:
-            if not self._closing and self._children.get(child.name) is child and self._within_intensity(child, failure.reason):
+            wanted = not (self._closing or child.end_ordered) and self._children.get(child.name) is child
+            if wanted and self._within_intensity(child, failure.reason):
                 self._schedule_restart(child)
 
     def _exhausted(self, child: Child) -> None:
@@ -222,7 +224,7 @@ class Supervisor(TrioActor):
     async def _repair(self) -> None:
         """Group strategies: restart the group of the earliest failure until no failure is left."""
         with trio.CancelScope() as self._repair_scope:
-            while self._failed:
+            while self._failed or self._owed:
                 first = self._earliest()
                 async with self._structure:
                     await self._stop_group(first)
@@ -232,7 +234,8 @@ class Supervisor(TrioActor):
         self._repairing = False
 
     def _earliest(self) -> Child:
-        return next(child for child in self._children.values() if child.name in self._failed)
+        down = self._failed or self._owed
+        return next(child for child in self._children.values() if child.name in down)
 
     def _group(self, first: Child) -> list[Child]:
         """Whom the strategy restarts with `first`, in start order, without those that are to stay down."""
@@ -248,15 +251,15 @@ class Supervisor(TrioActor):
             if child.spec.restart is Restart.TEMPORARY:
                 self._forget(child.name)
             else:
-                self._failed.add(child.name)
+                self._owed.add(child.name)
 
     async def _wait_out(self, first: Child) -> bool:
         """Wait for the backoff of `first`; False if something happened that may change who comes first."""
-        if first.name not in self._failed or self._earliest() is not first:
+        if not (self._failed or self._owed) or self._earliest() is not first:
             return False
         delay = first.next_delay(self._rng)
         if delay is None:
-            self._failed.discard(first.name)
+            self._call_off(first)
             self._exhausted(first)
             return False
         if delay:
@@ -268,7 +271,7 @@ class Supervisor(TrioActor):
         return True
 
     async def _start_group(self, first: Child) -> None:
-        if first.name not in self._failed:
+        if first.name not in self._failed | self._owed:
             return
         for child in self._group(first):
             child.address.ledger.restarts += 1
@@ -277,15 +280,17 @@ class Supervisor(TrioActor):
             except StartFailed as failure:
                 if not self._closing and self._within_intensity(child, failure.reason):
                     child.settle(Phase.BACKOFF)
+                    self._failed.add(child.name)
                 return
             self._failed.discard(child.name)
+            self._owed.discard(child.name)
 
     def _call_off(self, child: Child) -> None:
         """Drop whatever restart the child is owed."""
         child.call_off()
-        if child.name in self._failed:
-            self._failed.remove(child.name)
-            self._news.set()
+        self._failed.discard(child.name)
+        self._owed.discard(child.name)
+        self._news.set()
 
     # Requests
 
@@ -329,13 +334,17 @@ class Supervisor(TrioActor):
         async with self._structure:
             if child.occupied:
                 raise Refusal(f"{child.name} is already running")
+            owed = child.address.phase is Phase.BACKOFF
             self._call_off(child)
             child.streak = 0
             child.address.ledger.restarts += 1
             try:
                 await self._start(child.name)
             except StartFailed as failure:
-                child.settle(Phase.STOPPED)
+                if owed and not self._closing and self._within_intensity(child, failure.reason):
+                    self._schedule_restart(child)
+                else:
+                    child.settle(Phase.STOPPED)
                 raise Refusal(str(failure)) from failure
         return child.address
 

@@ -1,4 +1,4 @@
-"""Kalshi's records as typed values, and the readers that turn its strings into integers.
+"""Kalshi's records of its markets as typed values, and the readers that turn its strings into integers.
 
 Prices, counts and money are integers, times unix seconds, and NO-leg prices become YES prices here and nowhere else. `decode.py` reads
 REST documents into these values and `frames.py` the frames of the WebSocket, both with the readers below; so a number of the NO
@@ -8,15 +8,19 @@ leg never gets past this file.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import attrs
 
-from chimera.conventions import ONE, Count, Money, Price, complement, format_price, parse_count, parse_price
+from chimera.conventions import ONE, Count, Price, Side, complement, format_price, parse_count, parse_price
 
 Level: TypeAlias = tuple[Price, Count]
 WireLevels: TypeAlias = Sequence[tuple[str, str]]
+
+SIDES: Final[Mapping[str, Side]] = MappingProxyType({"bid": Side.BID, "ask": Side.ASK, "yes": Side.BID, "no": Side.ASK})
+"""Kalshi's two vocabularies of direction: the side of the one book, and the outcome that is wished for."""
 
 # A table of every price as Kalshi writes it is some thirty times faster than reading the digits.
 _PRICES: dict[str, Price] = {format_price(price): price for price in range(ONE + 1)}
@@ -60,6 +64,16 @@ def _inside(dollars: str) -> Price:
 
 def _mirrored(dollars: str) -> Price:
     return complement(_inside(dollars))
+
+
+def read_side(*directions: str | None) -> Side:
+    """The side that the first of these names; ValueError where none does."""
+    named = next((direction for direction in directions if direction), None)
+    if named is None:
+        raise ValueError("no field names the side")
+    if named not in SIDES:
+        raise ValueError(f"side {named!r} is neither bid, ask, yes nor no")
+    return SIDES[named]
 
 
 # What the client hands out
@@ -164,16 +178,6 @@ class OrderBook:
 
 
 @attrs.frozen(slots=True)
-class Balance:
-    """Cash free to trade and the value of positions. `shards` is (exchange_index, cash) each: an order spends its shard's alone."""
-
-    cash: Money
-    portfolio_value: Money
-    updated_at: float
-    shards: tuple[tuple[int, Money], ...] = ()
-
-
-@attrs.frozen(slots=True)
 class ShardStatus:
     """One shard: `exchange_active` False blocks cancels too, `trading_active` False only places and amends."""
 
@@ -199,11 +203,86 @@ class ExchangeStatus:
 
 
 @attrs.frozen(slots=True)
-class AccountLimits:
-    """Token buckets of the account: capacity in tokens, refill in tokens per second."""
+class Session:
+    """Hours of one weekday, minutes after midnight in New York; `close` 0 or 1440 is midnight at the day's end."""
 
-    tier: str
-    read_capacity: float
-    read_refill: float
-    write_capacity: float
-    write_refill: float
+    open: int
+    close: int
+
+
+@attrs.frozen(slots=True)
+class Week:
+    """Regular hours from `starts_at` to `ends_at` (unix seconds); `days` is Monday first."""
+
+    starts_at: float
+    ends_at: float
+    days: tuple[tuple[Session, ...], ...]
+
+
+@attrs.frozen(slots=True)
+class Schedule:
+    """When the exchange trades. `maintenance` is (from, to) each, unix seconds."""
+
+    weeks: tuple[Week, ...]
+    maintenance: tuple[tuple[float, float], ...]
+
+    def in_maintenance(self, at: float) -> bool:
+        return any(start <= at < end for start, end in self.maintenance)
+
+
+@attrs.frozen(slots=True)
+class PublicTrade:
+    """One public execution at a YES price. `block`: matched off the book."""
+
+    trade_id: str
+    ticker: str
+    price: Price
+    count: Count
+    taker_side: Side
+    at: float
+    block: bool = False
+
+
+@attrs.frozen(slots=True)
+class Bar:
+    """Open, low, high and close of one series of prices; None where there was none."""
+
+    open: Price | None = None
+    low: Price | None = None
+    high: Price | None = None
+    close: Price | None = None
+
+
+@attrs.frozen(slots=True)
+class Candle:
+    """One period of a market, ending at `end` (unix seconds): its best YES quotes, the YES prices traded at, and how much."""
+
+    end: float
+    bid: Bar
+    ask: Bar
+    trades: Bar
+    volume: Count
+    open_interest: Count
+
+
+@attrs.frozen(slots=True)
+class SeriesFeeChange:
+    """From `at` (unix seconds) on, a series charges so."""
+
+    change_id: str
+    series_ticker: str
+    fee_type: str
+    fee_multiplier: float
+    at: float
+
+
+@attrs.frozen(slots=True)
+class EventFeeChange:
+    """From `at` (unix seconds) on, an event charges so in place of what its series does; None: as its series does."""
+
+    change_id: str
+    event_ticker: str
+    series_ticker: str
+    fee_type: str | None
+    fee_multiplier: float | None
+    at: float

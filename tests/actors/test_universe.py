@@ -311,6 +311,15 @@ class TestSettlement:
             assert rig.told(Settled) == []
             assert rig.listed() == [IND]
 
+    async def test_resend_tells_every_result_again_for_whoever_has_forgotten(self, autojump_clock):
+        async with running() as rig:
+            rig.rest.change(NYK, status="finalized", result="yes")
+            await rig.poll()
+            rig.log.clear()
+            rig.address.tell(Resend())
+            await settle()
+            assert [(settled.market, settled.value) for settled in rig.told(Settled)] == [(NYK, ONE)]
+
     async def test_a_result_that_came_between_two_incarnations_is_told(self, autojump_clock):
         async with running(lambda rig: rig.register.enroll(NYK, EVENT, "nba")) as rig:
             rig.rest.change(NYK, status="determined", result="yes")

@@ -1,7 +1,7 @@
 """A stage for system tests: a simulator in a process of its own, and the tree in this one (or in another), watched while it runs.
 
-Everything is waited for on a condition, within a bound of machine time. Whether orders were safe is judged by the venue: its own log and what
-it says rests. The gateway's table is read for one thing only, to hold what it believes against that.
+Everything is waited for on a condition, within a bound of machine time. Whether orders were safe is judged by the venue: its own log and
+what it says rests. The gateway's table is read for one thing only, to hold what it believes against that.
 """
 
 from __future__ import annotations

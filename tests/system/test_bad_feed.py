@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from harness import Shadow, moved, read_log, registry, shadowing
 
 from chimera.audit.orders import audit_orders
 from chimera.settings import Registry
 from chimera.trading import venue_log as log
 from chimera.trading.reasons import Reason
-from harness import moved, read_log, registry, shadowing
 
 pytestmark = pytest.mark.system
-
-STALE_S, QUOTE_AGE_S = 15.0, 10.0
 
 FAULTS = {
     "answers 500": (500, b'{"code":500}', None, "HTTP 500"),
@@ -75,36 +73,58 @@ class Proxy:
             self._upstream.close()
 
 
-def for_a_test(given: Registry) -> Registry:
-    """The registry with less patience for silence, and enough for a quote to outlive the first bad answers by far."""
+@asynccontextmanager
+async def feed_at_risk(ready: Path, folder: Path) -> AsyncIterator[tuple[Proxy, Shadow]]:
+    """A run that reads ESPN through a proxy."""
+    proxy = Proxy(json.loads(ready.read_text())["espn_url"])  # noqa: ASYNC240
+    with proxy.serving() as url:
+        there = moved(ready, folder / "ready.json", espn_url=url)
+        async with shadowing(there, folder / "journal.db", rules=with_lasting_quotes(registry())) as shadow:
+            yield proxy, shadow
+
+
+def with_lasting_quotes(given: Registry) -> Registry:
+    """The registry, but a quote outlives the first bad answers by far."""
     signal = given.signals[0]
-    thresholds = signal.thresholds.model_copy(update={"stale_seconds": STALE_S, "quote_age_seconds": QUOTE_AGE_S})
+    thresholds = signal.thresholds.model_copy(update={"quote_age_seconds": 15.0})
     return given.model_copy(update={"signals": [signal.model_copy(update={"thresholds": thresholds})]})
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_a_feed_that_fails_ages_out_and_recovers(ready: Path, tmp_path: Path, fault: str) -> None:
-    proxy, journal = Proxy(json.loads(ready.read_text())["espn_url"]), tmp_path / "journal.db"
-    with proxy.serving() as url:
-        async with shadowing(moved(ready, tmp_path / "ready.json", espn_url=url), journal, rules=for_a_test(registry())) as shadow:
-            await shadow.quoting()
-            began = shadow.clock.now()
-            proxy.fault = fault
-            await shadow.until("the oracle says so", lambda: FAULTS[fault][-1] in shadow.says("nba"))
-            assert shadow.resting(), "one bad answer voids nothing"
-            await shadow.until("the oracle is stale", lambda: shadow.says("nba").startswith("stale"))
-            assert "no good poll" in shadow.says("nba")
-            await shadow.until("every order is pulled", lambda: not shadow.resting())
-            silent = shadow.lines()
-            later = shadow.clock.now() + STALE_S
-            await shadow.until("it lasts", lambda: shadow.clock.now() >= later)
-            assert shadow.sent_since(silent) == []
-            assert shadow.says("nba").startswith("stale")
+def stale_kills(journal: Path) -> list[log.Fired]:
+    return [line for line in read_log(journal) if isinstance(line, log.Fired) and line.reason == Reason.FEED_STALE.value]
 
-            proxy.fault = ""
-            await shadow.until("the oracle is ready again", lambda: shadow.says("nba").startswith("ready"))
+
+async def test_a_bad_answer_is_said_and_costs_nothing(ready: Path, tmp_path: Path) -> None:
+    async with feed_at_risk(ready, tmp_path) as (proxy, shadow):
+        for fault, (*_, complaint) in FAULTS.items():
             await shadow.quoting()
-            assert shadow.deaths == []
-    fired = [line for line in read_log(journal) if isinstance(line, log.Fired) and line.at > began]
-    assert Reason.FEED_STALE.value in {line.reason for line in fired if line.scope.startswith("UNIT:")}
-    assert audit_orders(journal).offences == ()
+            proxy.fault = fault
+            await shadow.until(f"{fault}: the oracle says so", lambda complaint=complaint: complaint in shadow.says("nba"))
+            assert shadow.resting(), f"{fault}: what was known is still believed"
+            proxy.fault = ""
+            await shadow.until(f"{fault}: the oracle is content", lambda complaint=complaint: complaint not in shadow.says("nba"))
+            assert shadow.says("nba").startswith("ready")
+        assert shadow.deaths == []
+    assert audit_orders(shadow.journal).offences == ()
+
+
+async def test_a_feed_that_stays_bad_ages_out_and_its_orders_are_pulled_until_it_recovers(ready: Path, tmp_path: Path) -> None:
+    async with feed_at_risk(ready, tmp_path) as (proxy, shadow):
+        await shadow.quoting()
+        for fault in FAULTS:
+            proxy.fault = fault
+            until = shadow.clock.now() + 4.0
+            await shadow.until("a few polls went wrong that way", lambda until=until: shadow.clock.now() >= until)
+        await shadow.until("every order is pulled", lambda: not shadow.resting())
+        silent = shadow.lines()
+        await shadow.until("the oracle is stale", lambda: "no good poll" in shadow.says("nba"))
+        assert shadow.says("nba").startswith("stale")
+        assert FAULTS[fault][-1] in shadow.says("nba")
+        assert {line.scope.partition(":")[0] for line in stale_kills(shadow.journal)} == {"UNIT"}
+        assert shadow.sent_since(silent) == []
+
+        proxy.fault = ""
+        await shadow.until("the oracle is ready again", lambda: shadow.says("nba").startswith("ready"))
+        await shadow.quoting()
+        assert shadow.deaths == []
+    assert audit_orders(shadow.journal).offences == ()

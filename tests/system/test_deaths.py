@@ -5,19 +5,18 @@ Deaths share runs, because a run takes a second to begin; each is judged by itse
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 import pytest
 import trio
+from harness import SEVERAL, Death, Shadow, read_log, shadowing
 
 from actors.app import Result
 from actors.cli.common import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.trading import venue_log as log
 from chimera.trading.reasons import Reason
-from harness import SEVERAL, Death, Shadow, read_log, shadowing
 
 pytestmark = pytest.mark.system
 
@@ -98,14 +97,14 @@ async def storm(ready: Path, journal: Path, actors: tuple[str, ...]) -> Storm:
 
 
 @pytest.fixture(scope="module")
-def storms(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Storm]]:
+def storms(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Storm]:
     """Every run, by the actors that died in it."""
     folder = tmp_path_factory.mktemp("storms")
     found: dict[str, Storm] = {}
     for number, actors in enumerate(RUNS):
         told = trio.run(storm, ready, folder / f"{number}.db", actors)
         found |= dict.fromkeys(actors, told)
-    yield found
+    return found
 
 
 every_actor = pytest.mark.parametrize("actor", SCOPES)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from harness import read_log, shadowing, still_resting
 
 from actors.boot import Ledger
 from actors.cli.common import ExitCode
@@ -18,7 +19,6 @@ from chimera.journal.store import JournalReader, JournalStore
 from chimera.trading import venue_log as log
 from chimera.trading.kill import GLOBAL
 from chimera.trading.reasons import Reason
-from harness import read_log, shadowing, still_resting
 
 pytestmark = pytest.mark.system
 

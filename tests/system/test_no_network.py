@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from harness import shadowing
 
 from actors.cli.common import ExitCode
 from actors.runtime.address import Phase
-from harness import shadowing
 
 pytestmark = pytest.mark.system
 
 TREE = {
-    "app", "memory", "journal", "trading", "safety", "venue", "gateway", "risk", "reconciler", "heartbeat", "exchange", "stream", "universe",
-    "books", "strategy", "pricer.nba", "oracles", "nba.budget", "nba", "ops", "scorekeeper", "telemetry",
+    "app", "memory", "journal", "trading", "safety", "venue", "gateway", "risk", "reconciler", "heartbeat", "exchange", "stream",
+    "universe", "books", "strategy", "pricer.nba", "oracles", "nba.budget", "nba", "ops", "scorekeeper", "telemetry",
 }  # fmt: skip
 
 
@@ -36,14 +36,9 @@ def cut(tmp_path: Path) -> Path:
     key.touch(0o600)
     key.write_bytes(pem)
     ready = tmp_path / "ready.json"
-    ready.write_text(
-        json.dumps(
-            {
-                "rest_url": f"http://{host}/trade-api/v2", "ws_url": f"ws://{host}/trade-api/ws/v2", "espn_url": f"http://{host}",
-                "key_id": "nobody", "private_key_path": str(key), "world_unix": time.time(), "monotonic_ns": time.monotonic_ns(), "speed": 5.0,
-            }
-        )  # fmt: skip
-    )
+    addresses = {"rest_url": f"http://{host}/trade-api/v2", "ws_url": f"ws://{host}/trade-api/ws/v2", "espn_url": f"http://{host}"}
+    clock = {"world_unix": time.time(), "monotonic_ns": time.monotonic_ns(), "speed": 5.0}
+    ready.write_text(json.dumps(addresses | clock | {"key_id": "nobody", "private_key_path": str(key)}))
     return ready
 
 

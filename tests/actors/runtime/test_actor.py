@@ -87,8 +87,19 @@ async def test_a_spawned_task_ends_with_its_actor(stage):
 
     address = await stage.system.start(ChildSpec("a", Busy))
     assert address.statistics().spawned == 1
-    await stage.system.stop(address)
+    assert await stage.system.stop(address) is Exit.SHUTDOWN
     assert ended == ["stopping"]
+
+
+async def test_a_stop_that_was_not_reached_is_not_meant_for_the_next_incarnation(stage):
+    await stage.up(stage.spec("a"))
+    await settle()
+    ref = stage.system.address("a").actor.actor_ref
+    first, second = ref.stop(block=False), ref.stop(block=False)
+    assert (await first, await second) == (True, True)
+    await settle()
+    assert stage.incarnations("a") == [2]
+    assert await stage.system.address("a").call("hi") == ("echo", "a", "hi")
 
 
 async def test_a_failed_task_crashes_its_actor_with_the_bare_exception(stage):
@@ -181,6 +192,26 @@ async def test_timers_use_the_systems_sleep_and_clock(stage):
     await stage.system.start(ChildSpec("a", Clocked))
     await trio.sleep(3.5)
     assert [at - began for at in seen] == [1, 2, 3]
+
+
+async def test_a_timer_skips_the_beats_that_a_jump_of_the_clock_left_out(stage):
+    offset = 0.0
+    seen = []
+    stage.system.now = lambda: trio.current_time() + offset
+
+    class Clocked(TrioActor):
+        def on_start(self) -> None:
+            self.every(1, lambda now: now)
+
+        def on_receive(self, message: object) -> None:
+            seen.append(message)
+
+    began = trio.current_time()
+    await stage.system.start(ChildSpec("a", Clocked))
+    await trio.sleep(1.5)
+    offset = 10.0
+    await trio.sleep(2.0)
+    assert [now - began for now in seen] == [1, 12, 13]
 
 
 async def test_a_timer_needs_a_period(stage):

@@ -236,6 +236,15 @@ async def test_monitoring_the_gone_says_so_at_once_however_sticky(stage):
     assert probe.seen == [Down("a", 1, Exit.NOPROC)]
 
 
+async def test_a_sticky_monitor_outlasts_the_end_of_a_supervisor(stage):
+    probe = await Probe.watch(stage.system)
+    stage.system.address("a").monitor(probe.address, sticky=True)
+    for _ in range(2):
+        await stage.system.stop(await stage.up(stage.spec("a")))
+    await settle()
+    assert [down.incarnation for down in probe.of(Down)] == [1, 2]
+
+
 async def test_a_sticky_monitor_is_told_of_every_incarnation(stage):
     probe = await Probe.watch(stage.system)
     stage.system.address("a").monitor(probe.address, sticky=True)

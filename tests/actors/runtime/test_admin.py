@@ -142,6 +142,45 @@ async def test_a_child_in_backoff_can_be_terminated_or_restarted_now(stage, stra
     assert stage.incarnations("a") == [1 if order is TerminateChild else 2]
 
 
+async def test_terminating_the_child_a_group_waits_for_lets_the_others_start(stage):
+    slow = stage.spec("b", backoff=Backoff(100, 100))
+    top = await stage.up(stage.spec("a"), slow, stage.spec("c"), strategy=Strategy.REST_FOR_ONE)
+    await stage.tell("b", "boom")
+    await top.call(TerminateChild("b"))
+    await settle()
+    assert stage.incarnations(*"abc") == [1, 1, 2]
+
+
+async def test_a_child_terminated_while_its_group_stops_stays_down(stage):
+    top = await stage.up(stage.spec("a"), stage.spec("b"), strategy=Strategy.ONE_FOR_ALL)
+    await stage.tell("b", "hang")
+    await stage.tell("a", "boom")
+    await top.call(TerminateChild("b"), timeout=60.0)
+    await trio.sleep(60)
+    assert stage.incarnations("a", "b") == [2, 1]
+    assert stage.system.address("b").phase is Phase.STOPPED
+    assert top.actor._failed | top.actor._owed == set()
+
+
+async def test_a_child_terminated_during_a_restart_that_fails_stays_down(stage):
+    starts = iter([0.0, 5.0, 5.0])
+
+    class Slow(TrioActor):
+        async def on_start(self) -> None:
+            if pause := next(starts):
+                await trio.sleep(pause)
+                raise RuntimeError
+
+        def on_receive(self, message: object) -> None:
+            raise RuntimeError
+
+    top = await stage.up(ChildSpec("a", Slow), intensity=10)
+    await stage.tell("a", "boom")
+    await top.call(TerminateChild("a"), timeout=60.0)
+    await trio.sleep(60)
+    assert stage.incarnations("a") == [2]
+
+
 @pytest.mark.conformance(31)
 @pytest.mark.conformance(32)
 @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ async def test_a_child_in_backoff_holds_up_neither_siblings_nor_the_supervisor(s
     assert trio.current_time() == began
 
 
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+async def test_a_group_waits_out_the_backoff_of_the_child_that_failed(stage, strategy):
+    await stage.up(stage.spec("a"), stage.spec("b", backoff=Backoff(10, 10)), stage.spec("c"), strategy=strategy)
+    await stage.tell("b", "boom")
+    await trio.sleep(9.9)
+    assert stage.incarnations("b", "c") == [1, 1]
+    await trio.sleep(0.2)
+    assert stage.incarnations("b", "c") == [2, 2]
+    assert stage.system.address("a").alive
+
+
 async def test_under_rest_for_one_an_earlier_failure_does_not_wait_for_a_later_ones_backoff(stage):
     slow = stage.spec("b", backoff=Backoff(1000, 1000))
     await stage.up(stage.spec("a"), slow, stage.spec("c"), strategy=Strategy.REST_FOR_ONE, intensity=10)

@@ -86,6 +86,17 @@ async def test_ignore_keeps_the_slot_empty_unless_temporary(stage, restart, slot
     assert stage.system.address("b").alive
 
 
+@pytest.mark.conformance(3)
+async def test_ignore_may_also_be_returned(stage):
+    class Idle(TrioActor):
+        async def on_start(self) -> type[Ignore]:
+            return Ignore
+
+    await stage.up(ChildSpec("a", Idle), stage.spec("b"))
+    assert stage.system.address("a").phase is Phase.DONE
+    assert stage.system.address("b").alive
+
+
 @pytest.mark.conformance(4)
 def test_the_defaults_are_otps():
     spec = ChildSpec("a", TrioActor)
@@ -198,6 +209,17 @@ async def test_a_supervisor_stops_within_the_limit_while_a_child_hangs_in_on_sta
     began = trio.current_time()
     await stage.system.stop(top)
     assert trio.current_time() - began == 2.0
+
+
+@pytest.mark.conformance(10)
+@pytest.mark.parametrize("strategy", Strategy)
+async def test_nothing_is_restarted_while_its_supervisor_stops(stage, strategy):
+    top = await stage.up(stage.spec("a"), stage.spec("b", backoff=Backoff(1, 1)), strategy=strategy)
+    if strategy is not Strategy.ONE_FOR_ALL:
+        await stage.tell("a", "hang")
+    await stage.tell("b", "boom")
+    await stage.system.stop(top)
+    assert stage.incarnations("b") == [1]
 
 
 RESTART_KINDS = [
