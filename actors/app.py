@@ -31,10 +31,8 @@ from actors.runtime.seeding import seeded
 from actors.summary import Summary, summarize
 from actors.telemetry import QUIET
 from actors.tree import BUDGET, Parts, build, death_scope
-from actors.venue import pump
 from actors.worlds import Place, World, open_world
 from chimera.journal.shape import armed_record
-from chimera.paper_tap import PaperTap
 from chimera.settings import Environment, Registry
 from chimera.trading.kill import GLOBAL, KillRegister, Scope, Trip
 from chimera.trading.reasons import Reason as TripReason
@@ -118,11 +116,12 @@ class Run:
 
     async def run(self) -> Result:
         self._world.door.tap(self._count)
-        self._world.door.tap(PaperTap(self.venue))
+        for tap in self._ledger.taps:
+            self._world.door.tap(tap)
         async with trio.open_nursery() as nursery:
             await nursery.start(self._await_signals)
             async with self.system as system:
-                system.start_soon(pump, self.venue, self._world.clock)
+                system.start_soon(self._ledger.keep)
                 top = await system.start(self._tree(system))
                 self._remember_counters()
                 for task in (self._await_end, self._await_duration, self._show):
@@ -147,6 +146,7 @@ class Run:
                 open_recorder=ledger.open_recorder(system, world),
                 run=ledger.run,
                 seed=self._plan.seed,
+                cash=ledger.cash,
             ),
         )
 
@@ -257,9 +257,9 @@ class Run:
 
     async def _see_off(self) -> None:
         """Nobody is left to ask: cancel everything again until nothing rests at the venue and nothing is on its way there."""
-        while self.venue.next_due() is not None:
+        while not self.venue.idle():
             await trio.sleep(CANCEL_AGAIN_S)
-            if self.venue.exchange.resting():
+            if self.venue.count_resting():
                 self._latch_shutdown()
 
     def _latch(self) -> Trip | None:
@@ -298,7 +298,7 @@ class Run:
         step = 30.0 if self._world.clock.virtual else PROGRESS_EVERY_S
         while True:
             now = self._world.clock.now()
-            resting = len(self.venue.exchange.resting())
+            resting = self.venue.count_resting()
             waiting = len(await self._waiting())
             self._report(
                 Progress(now, now - self._began, total, self._frames, resting, self.register.pulls, self.register.kills, waiting)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -19,15 +20,20 @@ from actors.journal import JournalActor
 from actors.recorder import RecorderActor
 from actors.rules import Rulebook
 from actors.runtime import ActorSystem, TrioActor
+from actors.venue import pump
 from actors.worlds import World
+from chimera.conventions import Money
 from chimera.errors import ConfigError
+from chimera.intake import Observer
 from chimera.journal.recording import Manifest, RecordingKind
 from chimera.journal.store import JournalReader, JournalStore
 from chimera.journal.venue_log import VenueLogFile, read_venue_log, venue_log_path
+from chimera.paper_tap import PaperTap
 from chimera.trading.kill import Trip
 from chimera.trading.paper import PaperExchange
 from chimera.trading.paper_venue import Latency, PaperVenue
 from chimera.trading.reasons import Reason
+from chimera.trading.venue import OpenVenue
 from chimera.trading.venue_log import Line, VenueLog
 
 JOURNALS = Path("journal")
@@ -44,14 +50,20 @@ class Past:
 
 @attrs.frozen(slots=True)
 class Ledger:
-    """The open files of one run, and the paper venue that writes to one of them. `run` names the run, and begins every client id."""
+    """The open files of one run, and the venue that writes to one of them. `run` names the run, and begins every client id.
+
+    `keep` is the venue's own task, beside the tree; `taps` see every frame at the door. `cash` is the account's at the start.
+    """
 
     journal: Path
     run: str
     past: Past
-    venue: PaperVenue
+    venue: OpenVenue
     record: Path | None
     seed: int
+    cash: Money
+    keep: Callable[[], Awaitable[None]]
+    taps: tuple[Observer, ...] = ()
 
     def open_journal(self, system: ActorSystem) -> Callable[[], TrioActor]:
         """Makes each incarnation of the journal's actor."""
@@ -83,7 +95,10 @@ def open_ledger(world: World, rules: Rulebook, *, journal: Path | None, record: 
     with closing(VenueLogFile(log_path)) as file:
         log = VenueLog(file.write, lines[-1].seq if lines else 0)
         venue = _paper(world, rules, log, lines, seed)
-        yield Ledger(path, f"{world.place.kind.value}{past.runs + 1}", past, venue, record, seed)
+        yield Ledger(
+            path, f"{world.place.kind.value}{past.runs + 1}", past, venue, record, seed, rules.cash,
+            keep=partial(pump, venue, world.clock), taps=(PaperTap(venue),),
+        )  # fmt: skip
 
 
 def _fresh(world: World) -> Path:

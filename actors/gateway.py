@@ -9,7 +9,7 @@ It starts by reconciling: list, cancel by id, list again until nothing rests and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -63,7 +63,10 @@ class _Tick(Message):
 
 
 class Gateway(TrioActor):
-    """`expiry` is the life of an order by domain (world s); `run` prefixes every client id, so that none is ever used twice."""
+    """`expiry` is the life of an order by domain (world s); `run` prefixes every client id, so that none is ever used twice.
+
+    `unready` is what guard and venue say against placing; it is asked in the step that writes.
+    """
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class Gateway(TrioActor):
         cash: int,
         day: DayBook,
         run: str,
+        unready: Callable[[], Reason | None] = lambda: None,
     ) -> None:
         super().__init__()
         self._venue = venue
@@ -94,6 +98,7 @@ class Gateway(TrioActor):
         self._pricers = pricers
         self._universe = universe
         self._clock = clock
+        self._unready = unready
         self._run_name = run
         self._desk = Desk(register, caps, expiry, write_capacity, cash, day)
         self._sequence = 0
@@ -168,7 +173,7 @@ class Gateway(TrioActor):
             return Reason.DRAINING
         if not self._journal_up:
             return Reason.JOURNAL_DOWN
-        return None
+        return self._unready()
 
     def _carry_out(self, move: Move, now: float) -> None:
         match move.action:

@@ -122,8 +122,9 @@ class PricerActor(TrioActor):
     def on_top(self, message: TopOfBook) -> None:
         desk = self._desks.get(message.market)
         if desk is not None:
-            desk.top = message
-            self._price(message.market, desk, message.at, message.trace, always=False)
+            before, desk.top = desk.top, message
+            if before is None or _view(before) != _view(message) or self._stale(desk, message.at):
+                self._price(message.market, desk, message.at, message.trace, always=False)
 
     @handles(Fair)
     def on_fair(self, message: Fair) -> None:
@@ -171,13 +172,19 @@ class PricerActor(TrioActor):
             return Reason.FAIR_FINAL
         if desk.top is None or not desk.top.synced:
             return Reason.BOOK_UNSYNCED
-        if at - fair.confirmed_at > self._settings.fair_stale:
-            return Reason.FAIR_STALE
-        return None
+        return Reason.FAIR_STALE if self._stale(desk, at) else None
+
+    def _stale(self, desk: _Desk, at: float) -> bool:
+        return desk.fair is not None and at - desk.fair.confirmed_at > self._settings.fair_stale
 
 
 _STILL_SAID = frozenset({None, Reason.BOOK_UNSYNCED})
 """What may be missing while our own probability still stands and is scored."""
+
+
+def _view(top: TopOfBook) -> tuple[object, ...]:
+    """All of a top that a quote depends on; sizes are no part of it."""
+    return top.bid, top.ask, top.synced, top.fence
 
 
 def _visible(top: TopOfBook | None) -> Top:

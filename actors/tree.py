@@ -24,6 +24,7 @@ import attrs
 
 from actors.book import BookActor
 from actors.gateway import Gateway
+from actors.guardian import Guardian
 from actors.heartbeat import Heartbeat
 from actors.journal import JournalActor
 from actors.oracles.nba import NbaOracle
@@ -50,13 +51,15 @@ from actors.telemetry import Telemetry
 from actors.universe import UniverseActor
 from actors.venue import VenueActor
 from actors.worlds import World
+from chimera.conventions import Money
 from chimera.feeds.espn import EspnClient
 from chimera.kalshi.rest import KalshiRest
 from chimera.markets import Market
 from chimera.settings import Signal
 from chimera.trading.daybook import DayBook
 from chimera.trading.kill import GLOBAL, KillRegister, Scope, domain, market
-from chimera.trading.paper_venue import PaperVenue
+from chimera.trading.reasons import Reason
+from chimera.trading.venue import OpenVenue
 
 ALWAYS = math.inf
 BUDGET = ".budget"
@@ -71,11 +74,14 @@ class Parts:
     world: World
     rules: Rulebook
     register: KillRegister
-    venue: PaperVenue
+    venue: OpenVenue
     open_journal: Callable[[], TrioActor]
     open_recorder: Callable[[], TrioActor] | None
     run: str
     seed: int
+    cash: Money
+    guardian: Guardian | None = None
+    unready: Callable[[], Reason | None] = lambda: None
 
 
 def build(system: ActorSystem, parts: Parts) -> ChildSpec:
@@ -124,14 +130,17 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         ChildSpec("gateway", lambda: Gateway(
             venue=parts.venue, register=register, journal=journal, risk=risk, scorekeeper=scorekeeper, telemetry=telemetry, pricers=pricers,
             universe=at("universe"), clock=clock, caps=rules.caps, expiry=rules.expiry, write_capacity=rules.write_capacity,
-            cash=rules.cash, day=day, run=parts.run,
+            cash=parts.cash, day=day, run=parts.run, unready=parts.unready,
         )),
         ChildSpec("risk", lambda: Risk(
             register=register, journal=journal, gateway=gateway, telemetry=telemetry, clock=clock, daily_loss=rules.daily_loss,
             watched=tuple(at(name) for name in watched),
         )),
         ChildSpec("reconciler", lambda: Reconciler(venue=parts.venue, gateway=gateway, telemetry=telemetry, clock=clock)),
-        ChildSpec("heartbeat", lambda: Heartbeat(probed=(gateway, risk), register=register, telemetry=telemetry, clock=clock)),
+        ChildSpec("heartbeat", lambda: Heartbeat(
+            probed=(gateway, risk), register=register, telemetry=telemetry, clock=clock, guardian=parts.guardian,
+            inputs=(gateway, risk, at("stream"), *pricers.values(), *(at(signal.name) for signal in rules.signals)),
+        )),
     )  # fmt: skip
     exchange = (
         ChildSpec("stream", lambda: StreamActor(
@@ -140,7 +149,8 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         )),
         ChildSpec("universe", lambda: UniverseActor(
             rest=KalshiRest(door, session, rng("rest")), clock=clock, register=register, series=rules.series, telemetry=telemetry,
-            consumers=(at("venue"), gateway, at("stream"), scorekeeper, *pricers.values(), *(at(signal.name) for signal in rules.signals)),
+            listings=(at("venue"), gateway, at("stream"), *pricers.values(), *(at(signal.name) for signal in rules.signals)),
+            settlements=(at("venue"), gateway, scorekeeper),
             books=at("books"), book_spec=book_spec,
         )),
         _branch("books", lambda: DynamicSupervisor(intensity=20, period=60.0)),

@@ -38,7 +38,7 @@ _RESULTS: Final[dict[str, Price]] = {"yes": ONE, "no": 0}
 class UniverseActor(TrioActor):
     """Follows the markets of `series`: a poll at once, every `poll_s` world seconds, and when told `Resend`.
 
-    `books` is the dynamic supervisor of the books, `book_spec` makes the child of one market. `Listing` and `Settled` go to every consumer.
+    `books` is the dynamic supervisor of the books, `book_spec` makes the child of one market. `Listing` goes to `listings`, `Settled` to `settlements`.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class UniverseActor(TrioActor):
         clock: WorldClock,
         register: KillRegister,
         series: tuple[str, ...],
-        consumers: tuple[Address, ...],
+        listings: tuple[Address, ...],
+        settlements: tuple[Address, ...],
         books: Address,
         book_spec: Callable[[Market], ChildSpec],
         telemetry: Address,
@@ -57,7 +58,8 @@ class UniverseActor(TrioActor):
     ) -> None:
         super().__init__()
         self._rest, self._clock, self._register = rest, clock, register
-        self._series, self._consumers, self._telemetry = series, consumers, telemetry
+        self._series, self._telemetry = series, telemetry
+        self._listings, self._settlements = listings, settlements
         self._books, self._book_spec = books, book_spec
         self._poll_s, self._horizon_s = poll_s, horizon_s
         self._series_terms: dict[str, tuple[float, KalshiSeries]] = {}
@@ -79,9 +81,9 @@ class UniverseActor(TrioActor):
     def on_resend(self, message: Resend) -> None:
         """Tell the listing as it is and every result so far, and look for news at once."""
         if self._listing is not None:
-            self._tell(self._listing)
+            self._tell_all(self._listing)
         for ticker, value in self._results.items():
-            self._tell(Settled(ticker, value, self._clock.now()))
+            self._tell_result(ticker, value)
         self._wake.set()
 
     @handles(Down)
@@ -201,7 +203,7 @@ class UniverseActor(TrioActor):
             return
         if self._results.get(raw.ticker) != value:
             self._results[raw.ticker] = value
-            self._tell(Settled(raw.ticker, value, self._clock.now()))
+            self._tell_result(raw.ticker, value)
         if raw.status == Status.FINALIZED:
             self._paid.add(raw.ticker)
 
@@ -212,13 +214,17 @@ class UniverseActor(TrioActor):
         markets = tuple(self._listed[ticker] for ticker in sorted(self._listed))
         if self._listing is None or markets != self._listing.markets:
             self._listing = Listing(markets, self._clock.now())
-            self._tell(self._listing)
+            self._tell_all(self._listing)
         for ticker in [ticker for ticker in self._books_of if ticker not in self._listed]:
             self._stop_book(ticker)
 
-    def _tell(self, message: Listing | Settled) -> None:
-        for consumer in self._consumers:
-            consumer.tell(message)
+    def _tell_result(self, ticker: str, value: Price) -> None:
+        for consumer in self._settlements:
+            consumer.tell(Settled(ticker, value, self._clock.now()))
+
+    def _tell_all(self, listing: Listing) -> None:
+        for consumer in self._listings:
+            consumer.tell(listing)
 
     def _stand(self, state: str, why: str) -> None:
         self._telemetry.tell(Standing(self.address.name, state, why, self._clock.now()))

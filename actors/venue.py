@@ -1,7 +1,7 @@
-"""Venue: carries what the exchange says to the gateway, and what the universe says to the paper exchange.
+"""Venue: carries what the exchange says to the gateway, and what the universe says to the venue.
 
-The paper venue itself is no actor: it belongs to the system, and `pump` keeps its time in a task of the system's own. So while this actor
-is down, orders still rest, fill and expire, as on a real exchange; what was said meanwhile waits in the gateway's mailbox.
+The venue itself is no actor: it belongs to the system, and a task of the system's own keeps it going (`pump`, on paper). So while
+this actor is down, orders still rest, fill and expire, as on a real exchange; what was said meanwhile waits in the gateway's mailbox.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from actors.messages import Listing, Settled, Standing, VenueEvent
 from actors.runtime import Address, TrioActor, handles
 from chimera.clock import WorldClock
 from chimera.trading.paper_venue import PaperVenue
-from chimera.trading.venue import Event
+from chimera.trading.venue import Event, OpenVenue
 
 
 class VenueActor(TrioActor):
     """Binds the venue's sink to the gateway's address."""
 
-    def __init__(self, *, venue: PaperVenue, gateway: Address, clock: WorldClock, telemetry: Address) -> None:
+    def __init__(self, *, venue: OpenVenue, gateway: Address, clock: WorldClock, telemetry: Address) -> None:
         super().__init__()
         self._venue, self._gateway, self._clock, self._telemetry = venue, gateway, clock, telemetry
 
@@ -35,14 +35,14 @@ class VenueActor(TrioActor):
 
     @handles(Listing)
     def on_listing(self, message: Listing) -> None:
-        self._venue.exchange.list_markets(message.markets, message.at)
+        self._venue.list_markets(message.markets, message.at)
 
     @handles(Settled)
     def on_settled(self, message: Settled) -> None:
         self._venue.settle(message.market, message.value, message.at)
 
     def state_summary(self) -> dict[str, object]:
-        return dict(self._venue.exchange.statistics())
+        return dict(self._venue.statistics())
 
 
 async def pump(venue: PaperVenue, clock: WorldClock) -> None:

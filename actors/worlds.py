@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
 import os
 import signal
@@ -23,13 +22,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import attrs
+import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from chimera.clock import VirtualClock, WorldClock
+from chimera.clock import MAX_SPEED, VirtualClock, WorldClock
 from chimera.errors import ChimeraError, ConfigError, CredentialError
 from chimera.intake import Door
 from chimera.intake_live import LiveDoor
@@ -44,6 +44,8 @@ HOSTS = {
     "demo": ("https://external-api.demo.kalshi.co", "wss://external-api-ws.demo.kalshi.co"),
 }
 READY_WITHIN_S = 20.0
+STOP_WITHIN_S = 5.0
+"""Machine seconds for the embedded world's simulator to come up, and to end once it is told to."""
 
 
 class Kind(enum.Enum):
@@ -112,6 +114,8 @@ async def open_world(place: Place, environment: Environment, *, speed: float | N
         async with _recording(place, speed) as world:
             yield world
     elif place.kind is Kind.EMBEDDED:
+        if speed is not None and speed > MAX_SPEED:
+            raise ConfigError(f"--speed {speed:g}: the embedded world runs at most {MAX_SPEED:g} times as fast as the machine")
         async with _embedded(speed or 1.0, seed) as ready_file:
             async with _attached(place, ready_file) as world:
                 yield world
@@ -149,23 +153,32 @@ async def _real(place: Place, environment: Environment) -> AsyncIterator[World]:
 async def _attached(place: Place, ready_file: Path) -> AsyncIterator[World]:
     """A world served by a simulator on loopback; its ready file carries the addresses, a throwaway key and the clock."""
     ready = _read_ready(ready_file)
-    clock = WorldClock(origin_unix=ready["world_unix"], origin_ns=ready["monotonic_ns"], speed=ready["speed"])
-    signer = load_signer(ready["key_id"], Path(ready["private_key_path"]))
-    session = ExchangeSession(signer, clock, rest_url=ready["rest_url"], ws_url=ready["ws_url"])
+    clock = WorldClock(origin_unix=ready.world_unix, origin_ns=ready.monotonic_ns, speed=ready.speed)
+    signer = load_signer(ready.key_id, Path(ready.private_key_path))
+    session = ExchangeSession(signer, clock, rest_url=ready.rest_url, ws_url=ready.ws_url)
     async with LiveDoor(clock) as door:
         door.on_response(session.observe_response)
-        yield World(place, clock, door, session, ready["espn_url"])
+        yield World(place, clock, door, session, ready.espn_url)
 
 
-def _read_ready(path: Path) -> dict[str, Any]:
+class _Ready(msgspec.Struct, frozen=True):
+    """What is used of a ready file; the rest of it is for other clients."""
+
+    rest_url: str
+    ws_url: str
+    key_id: str
+    private_key_path: str
+    espn_url: str
+    world_unix: float
+    monotonic_ns: int
+    speed: Annotated[float, msgspec.Meta(gt=0, le=MAX_SPEED)]
+
+
+def _read_ready(path: Path) -> _Ready:
     try:
-        ready = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return msgspec.json.decode(path.read_bytes(), type=_Ready)
+    except (OSError, msgspec.DecodeError) as error:
         raise ConfigError(f"{path}: not a ready file of chimera-sim: {error}") from None
-    missing = {"rest_url", "ws_url", "key_id", "private_key_path", "espn_url", "world_unix", "monotonic_ns", "speed"} - set(ready)
-    if missing:
-        raise ConfigError(f"{path}: not a ready file of chimera-sim: it lacks {', '.join(sorted(missing))}")
-    return dict(ready)
 
 
 @asynccontextmanager
@@ -184,7 +197,7 @@ async def _embedded(speed: float, seed: int) -> AsyncIterator[Path]:
             await _until_ready(child, ready_file)
             yield ready_file
         finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 5.0):
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_WITHIN_S):
                 child.send_signal(signal.SIGTERM)
                 await child.wait()
             if child.returncode is None:

@@ -322,16 +322,16 @@ class Supervisor(TrioActor):
 
     @handles(TerminateChild)
     async def terminate_child(self, request: TerminateChild) -> bool:
-        child = self._known(request.id)
         async with self._structure:
+            child = self._known(request.id)
             self._call_off(child)
             await child.stop(Phase.STOPPED)
         return True
 
     @handles(RestartChild)
     async def restart_child(self, request: RestartChild) -> Address:
-        child = self._known(request.id)
         async with self._structure:
+            child = self._known(request.id)
             if child.occupied:
                 raise Refusal(f"{child.name} is already running")
             owed = child.address.phase is Phase.BACKOFF

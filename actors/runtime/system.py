@@ -107,7 +107,8 @@ class ActorSystem:
     def start_soon(self, fn: Callable[[Unpack[Ts]], Awaitable[object]], *args: *Ts) -> None:
         """Run a task that outlives the actor that starts it, to the end of the system.
 
-        If it raises, the incarnation that started it crashes; if that has ended, the failure is logged and counted.
+        If it raises, the incarnation that started it crashes; if that has ended, the failure is logged and counted. A task that no
+        actor started ends the system.
         """
         self.nursery.start_soon(self._stray, current_actor.get(), fn, args, name=f"io/{getattr(fn, '__name__', 'task')}")
 
@@ -196,7 +197,9 @@ class ActorSystem:
         try:
             await fn(*args)
         except Exception as error:
-            if actor is not None and actor.crash(error):
+            if actor is None:
+                raise
+            if actor.crash(error):
                 return
             self.stray_failures += 1
             logger.exception("a background task failed after its actor had ended")

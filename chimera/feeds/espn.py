@@ -15,7 +15,9 @@ import msgspec
 
 from chimera.errors import FeedError
 from chimera.feeds import espn_wire as wire
+from chimera.feeds.espn_hockey import OnIce, Strength, at_empty_net, strength_of, who_is_on_ice
 from chimera.intake import Door
+from chimera.models.value import Season
 
 BASE_URL: Final = "https://site.api.espn.com"
 HOME: Final = 1
@@ -26,7 +28,7 @@ AWAY: Final = -1
 class LeagueFeed:
     """A league ESPN serves in this shape. `path` is its place in the URL; lengths are seconds of game clock.
 
-    A scoreboard clock counts down; so does a play's, except in hockey, where it counts up.
+    A scoreboard clock counts down; so does a play's, except where `plays_count_up`.
     """
 
     name: str
@@ -34,14 +36,22 @@ class LeagueFeed:
     periods: int
     period_s: float
     overtime_s: float
+    playoff_overtime_s: float
+    plays_count_up: bool = False
+
+    def length(self, period: int, season_type: int) -> float:
+        """Seconds of game clock in a period."""
+        if period <= self.periods:
+            return self.period_s
+        return self.playoff_overtime_s if season_type == Season.PLAYOFFS else self.overtime_s
 
 
 LEAGUES: Final = {
     league.name: league
     for league in (
-        LeagueFeed("nba", "basketball/nba", 4, 720.0, 300.0),
-        LeagueFeed("wnba", "basketball/wnba", 4, 600.0, 300.0),
-        LeagueFeed("nhl", "hockey/nhl", 3, 1200.0, 300.0),
+        LeagueFeed("nba", "basketball/nba", 4, 720.0, 300.0, 300.0),
+        LeagueFeed("wnba", "basketball/wnba", 4, 600.0, 300.0, 300.0),
+        LeagueFeed("nhl", "hockey/nhl", 3, 1200.0, 300.0, 1200.0, plays_count_up=True),
     )
 }
 
@@ -68,12 +78,18 @@ class Competitor:
 
 @attrs.frozen(slots=True)
 class Odds:
-    """One book's line: American moneylines (None where it gives none) and the points the home team gives (-3.5: favoured by 3.5)."""
+    """One book's line: American moneylines (None where it gives none) and the points the home team gives (-3.5: favoured by 3.5).
+
+    `total` is the points or goals of both teams that are bet over and under at the moneylines `over` and `under`.
+    """
 
     book: str
     home_moneyline: float | None
     away_moneyline: float | None
     home_spread: float | None
+    total: float | None = None
+    over: float | None = None
+    under: float | None = None
 
 
 @attrs.frozen(slots=True)
@@ -112,6 +128,7 @@ class Play:
     """One row of the play-by-play. `side` is +1 home, -1 away, 0 where ESPN names no team; `clock_s` seconds left in the period.
 
     `wallclock` is when it was captured (unix s; 0 where absent), not when it was published. Scores are those after the play.
+    `strength` is hockey's, as the acting team has it, a penalty's own row as it was before; `empty_net` a shot at one.
     """
 
     id: str
@@ -126,6 +143,8 @@ class Play:
     scoring: bool
     shooting: bool
     wallclock: float
+    strength: Strength | None = None
+    empty_net: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -133,6 +152,7 @@ class Summary:
     """One game in full. `projection` is ESPN's pregame home probability, `curve` its live one by play id; either may be missing.
 
     `game.period` is 0 where the header has no clock of its own, as before and after a game; `game.odds` are the closing lines.
+    `on_ice` is hockey's alone: both teams, or nothing where a player's position is not known.
     """
 
     game: Game
@@ -140,6 +160,7 @@ class Summary:
     curve: tuple[tuple[str, float], ...]
     projection: float | None
     received_at: float
+    on_ice: tuple[OnIce, ...] = ()
 
 
 _STATUSES: Final = {
@@ -188,6 +209,9 @@ def _lines(odds: list[wire.Odds | None] | None) -> tuple[Odds, ...]:
             o.home_team_odds.money_line if o.home_team_odds else None,
             o.away_team_odds.money_line if o.away_team_odds else None,
             o.spread,
+            o.over_under,
+            o.over_odds,
+            o.under_odds,
         )
         for o in odds or ()
         if o is not None
@@ -263,28 +287,34 @@ def decode_summary(body: bytes, *, league: str | None = None, received_at: float
         found = _league(header.league.slug or header.league.abbreviation.lower(), league, where)
         game = _game(found, header, page.pickcenter)
         sides = {game.home.id: HOME, game.away.id: AWAY}
-        plays = tuple(_play(play, sides) for play in page.plays or ())
+        plays = tuple(_play(play, sides, found, game.season_type) for play in page.plays or ())
         projection = _projection(page.predictor)
+        on_ice = who_is_on_ice(page, sides) if found.plays_count_up else ()
     except _UNREADABLE as error:
         raise FeedError(f"{where}: {_fault(body, error)}") from error
     curve = tuple((row.play_id, row.home_win_percentage) for row in page.winprobability or ())
-    return Summary(game, plays, curve, projection, received_at)
+    return Summary(game, plays, curve, projection, received_at, on_ice)
 
 
-def _play(play: wire.Play, sides: dict[str, int]) -> Play:
+def _play(play: wire.Play, sides: dict[str, int], league: LeagueFeed, season_type: int) -> Play:
+    clock_s = wire.parse_clock(play.clock.display_value)
+    if league.plays_count_up:
+        clock_s = max(0.0, league.length(play.period.number, season_type) - clock_s)
     return Play(
         play.id,
         int(play.sequence_number),
         play.type.text,
         play.text,
         play.period.number,
-        wire.parse_clock(play.clock.display_value),
+        clock_s,
         sides.get(play.team.id, 0) if play.team is not None else 0,
         play.home_score,
         play.away_score,
         play.scoring_play,
         play.shooting_play,
         wire.parse_time(play.wallclock) if play.wallclock else 0.0,
+        strength_of(play),
+        at_empty_net(play),
     )
 
 

@@ -50,6 +50,9 @@ class Provider(_Wire, frozen=True):
 class Odds(_Wire, frozen=True):
     provider: Provider = Provider()
     spread: float | None = None
+    over_under: float | None = None
+    over_odds: float | None = None
+    under_odds: float | None = None
     home_team_odds: Line | None = None
     away_team_odds: Line | None = None
 
@@ -99,6 +102,12 @@ class TeamId(_Wire, frozen=True):
     id: str = ""
 
 
+class Mark(_Wire, frozen=True):
+    """A small closed set of ESPN's, such as a strength."""
+
+    id: str = ""
+
+
 class Play(_Wire, frozen=True):
     id: str
     type: Kind
@@ -112,6 +121,8 @@ class Play(_Wire, frozen=True):
     scoring_play: bool = False
     shooting_play: bool = False
     wallclock: str = ""
+    strength: Mark | None = None
+    shot_info: Mark | None = None
 
 
 class Probability(_Wire, frozen=True):
@@ -137,17 +148,54 @@ class Header(_Wire, frozen=True):
     league: LeagueName = LeagueName()
 
 
+class Skater(_Wire, frozen=True):
+    id: str = msgspec.field(name="athleteid", default="")
+
+
+class OnIce(_Wire, frozen=True):
+    team_id: str = ""
+    entries: list[Skater] = []
+
+
+class Position(_Wire, frozen=True):
+    abbreviation: str = ""
+
+
+class Athlete(_Wire, frozen=True):
+    id: str = ""
+    position: Position = Position()
+
+
+class Listed(_Wire, frozen=True):
+    athlete: Athlete = Athlete()
+
+
+class Statistics(_Wire, frozen=True):
+    athletes: list[Listed] = []
+
+
+class Lineup(_Wire, frozen=True):
+    statistics: list[Statistics] = []
+
+
+class Boxscore(_Wire, frozen=True):
+    players: list[Lineup] = []
+
+
 class SummaryPage(_Wire, frozen=True):
     header: Header
     plays: list[Play] | None = None
     winprobability: list[Probability] | None = None
     predictor: Predictor | None = None
     pickcenter: list[Odds | None] | None = None
+    on_ice: list[OnIce] | None = None
+    boxscore: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 scoreboard_page = msgspec.json.Decoder(ScoreboardPage)
 event = msgspec.json.Decoder(Event)
 summary_page = msgspec.json.Decoder(SummaryPage)
+boxscore = msgspec.json.Decoder(Boxscore)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""REST documents into the values of `schema.py`.
+"""REST documents about markets into the values of `schema.py`; `decode_history.py` and `decode_account.py` read the others.
 
 The wire's own forms are private to this file: strings as sent, decoded by msgspec, fields that Kalshi adds ignored. A document
 that is cut short, or whose field is missing or of another form, raises one of `UNREADABLE`; `rest.py` turns it into a
@@ -8,14 +8,11 @@ that is cut short, or whose field is missing or of another form, raises one of `
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
-from chimera.conventions import CENT, CONTRACT, Money, cost, parse_money
 from chimera.kalshi.schema import (
-    AccountLimits,
-    Balance,
     ExchangeStatus,
     KalshiEvent,
     KalshiMarket,
@@ -25,6 +22,7 @@ from chimera.kalshi.schema import (
     read_asks,
     read_bids,
     read_count,
+    read_grid,
     read_price,
 )
 
@@ -32,26 +30,14 @@ UNREADABLE = (msgspec.MsgspecError, ValueError)
 """What a document raises that does not mean what it should."""
 
 
-def error_body(body: bytes) -> tuple[str, str, str]:
-    """(code, message, details) of an error, from any of the four forms Kalshi sends.
-
-    Nested `{"error": {"code", "message", "details"}}`, flat `{"code", "message", "details"}`, bare `{"msg"}`, and the rate
-    limit's `{"error": "too many requests"}`. Where it is none of them, the text itself is the message.
-    """
-    try:
-        wire = _errors.decode(body)
-    except UNREADABLE:
-        return "", body[:200].decode("utf-8", "replace").strip(), ""
-    inner = wire.error
-    if isinstance(inner, _ErrorBody):
-        return inner.code or "", inner.message or "", inner.details or ""
-    return wire.code or "", wire.message or inner or wire.msg or "", wire.details or ""
-
-
-def market_page(body: bytes) -> tuple[list[bytes], str]:
-    """One page of `/markets`: its markets, not yet read, and the cursor of the next page or ""."""
-    page = _market_pages.decode(body)
-    return [bytes(raw) for raw in page.markets], page.cursor or ""
+def page(body: bytes, *fields: str) -> tuple[list[bytes], str]:
+    """One page: what stands in the lists `fields`, each item not yet read, and the cursor of the next page or ""."""
+    wire = _pages.decode(body)
+    if absent := [field for field in fields if field not in wire]:
+        raise ValueError(f"it has no {' and no '.join(absent)}")
+    cursor = msgspec.json.decode(wire["cursor"], type=str | None) if "cursor" in wire else None
+    lists = [msgspec.json.decode(wire[field], type=list[msgspec.Raw] | None) for field in fields]
+    return [bytes(raw) for each in lists for raw in each or ()], cursor or ""
 
 
 def market(body: bytes) -> KalshiMarket:
@@ -76,7 +62,15 @@ def orderbooks(body: bytes) -> tuple[OrderBook, ...]:
 
 def series(body: bytes) -> KalshiSeries:
     """The answer of `/series/{ticker}`."""
-    wire = _series.decode(body).series
+    return _read_series(_single_series.decode(body).series)
+
+
+def listed_series(body: bytes) -> KalshiSeries:
+    """One series object of a list."""
+    return _read_series(_series.decode(body))
+
+
+def _read_series(wire: _Series) -> KalshiSeries:
     return KalshiSeries(
         ticker=wire.ticker,
         fee_type=wire.fee_type,
@@ -93,8 +87,17 @@ def series(body: bytes) -> KalshiSeries:
 
 def event(body: bytes) -> KalshiEvent:
     """The answer of `/events/{ticker}`, whose markets stand inside the event or beside it."""
-    answer = _events.decode(body)
-    wire = answer.event
+    answer = _single_events.decode(body)
+    return _read_event(answer.event, answer.event.markets or answer.markets or ())
+
+
+def listed_event(body: bytes) -> KalshiEvent:
+    """One event object of a list, with its markets where they were asked for."""
+    wire = _events.decode(body)
+    return _read_event(wire, wire.markets or ())
+
+
+def _read_event(wire: _Event, markets: Iterable[_Market]) -> KalshiEvent:
     return KalshiEvent(
         event_ticker=wire.event_ticker,
         series_ticker=wire.series_ticker,
@@ -105,20 +108,9 @@ def event(body: bytes) -> KalshiEvent:
         exchange_index=wire.exchange_index,
         fee_type_override=wire.fee_type_override,
         fee_multiplier_override=wire.fee_multiplier_override,
-        strike_time=_unix(wire.strike_date),
+        strike_time=unix(wire.strike_date),
         strike_period=wire.strike_period or "",
-        markets=tuple(_market(each) for each in wire.markets or answer.markets or ()),
-    )
-
-
-def balance(body: bytes) -> Balance:
-    """The answer of `/portfolio/balance`. `balance` has lost its fractions of a cent: `balance_dollars` counts, where sent."""
-    wire = _balances.decode(body)
-    return Balance(
-        cash=_from_cents(wire.balance) if wire.balance_dollars is None else parse_money(wire.balance_dollars),
-        portfolio_value=_from_cents(wire.portfolio_value),
-        updated_at=wire.updated_ts,
-        shards=tuple((shard.exchange_index, parse_money(shard.balance)) for shard in wire.balance_breakdown or ()),
+        markets=tuple(_market(each) for each in markets),
     )
 
 
@@ -128,7 +120,7 @@ def exchange_status(body: bytes) -> ExchangeStatus:
     return ExchangeStatus(
         exchange_active=wire.exchange_active,
         trading_active=wire.trading_active,
-        resumes_at=_unix(wire.exchange_estimated_resume_time),
+        resumes_at=unix(wire.exchange_estimated_resume_time),
         shards=tuple(
             ShardStatus(shard.exchange_index, shard.exchange_active, shard.trading_active, shard.description)
             for shard in wire.exchange_index_statuses or ()
@@ -136,42 +128,20 @@ def exchange_status(body: bytes) -> ExchangeStatus:
     )
 
 
-def account_limits(body: bytes) -> AccountLimits:
-    """The answer of `/account/limits`."""
-    wire = _limits.decode(body)
-    buckets = (wire.read.bucket_capacity, wire.read.refill_rate, wire.write.bucket_capacity, wire.write.refill_rate)
-    if min(buckets) <= 0:
-        raise ValueError(f"token buckets of {buckets} are not all above 0")
-    return AccountLimits(wire.usage_tier, *buckets)
+def unix(time: dt.datetime | None) -> float | None:
+    """Unix seconds; None where there is no time."""
+    return None if time is None else instant(time)
 
 
-def _unix(time: dt.datetime | None) -> float | None:
-    return None if time is None else _instant(time)
-
-
-def _instant(time: dt.datetime) -> float:
+def instant(time: dt.datetime) -> float:
+    """Unix seconds; ValueError for a time that does not say where it is so late."""
     if time.tzinfo is None:
         raise ValueError(f"time {time.isoformat()} has no zone")
     return time.timestamp()
 
 
-def _from_cents(amount: int) -> Money:
-    return amount * cost(CENT, CONTRACT)
-
-
 class _Wire(msgspec.Struct, gc=False):
     """Base of the wire's forms."""
-
-
-class _ErrorBody(_Wire):
-    code: str | None = None
-    message: str | None = None
-    details: str | None = None
-
-
-class _Error(_ErrorBody):
-    error: _ErrorBody | str | None = None
-    msg: str | None = None
 
 
 class _Range(_Wire):
@@ -229,11 +199,6 @@ class _SingleMarket(_Wire):
     market: _Market
 
 
-class _MarketPage(_Wire):
-    markets: list[msgspec.Raw]
-    cursor: str | None = None
-
-
 class _Levels(_Wire):
     # Older servers left an empty side out.
     yes_dollars: list[tuple[str, str]] | None = None
@@ -254,7 +219,7 @@ class _Source(_Wire):
     url: str = ""
 
 
-class _SeriesBody(_Wire):
+class _Series(_Wire):
     ticker: str
     fee_type: str
     fee_multiplier: float
@@ -267,11 +232,11 @@ class _SeriesBody(_Wire):
     exchange_index: int = 0
 
 
-class _Series(_Wire):
-    series: _SeriesBody
+class _SingleSeries(_Wire):
+    series: _Series
 
 
-class _EventBody(_Wire):
+class _Event(_Wire):
     event_ticker: str
     series_ticker: str
     title: str = ""
@@ -286,22 +251,9 @@ class _EventBody(_Wire):
     markets: list[_Market] | None = None
 
 
-class _Event(_Wire):
-    event: _EventBody
+class _SingleEvent(_Wire):
+    event: _Event
     markets: list[_Market] | None = None
-
-
-class _Shard(_Wire):
-    exchange_index: int
-    balance: str
-
-
-class _Balance(_Wire):
-    balance: int
-    portfolio_value: int
-    updated_ts: int
-    balance_dollars: str | None = None
-    balance_breakdown: list[_Shard] | None = None
 
 
 class _ShardStatus(_Wire):
@@ -318,28 +270,16 @@ class _Status(_Wire):
     exchange_index_statuses: list[_ShardStatus] | None = None
 
 
-class _Bucket(_Wire):
-    refill_rate: float
-    bucket_capacity: float
-
-
-class _Limits(_Wire):
-    usage_tier: str
-    read: _Bucket
-    write: _Bucket
-
-
-_errors = msgspec.json.Decoder(_Error)
 _markets = msgspec.json.Decoder(_Market)
 _single_markets = msgspec.json.Decoder(_SingleMarket)
-_market_pages = msgspec.json.Decoder(_MarketPage)
+_pages = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _books = msgspec.json.Decoder(_Book)
 _book_lists = msgspec.json.Decoder(_BookList)
 _series = msgspec.json.Decoder(_Series)
+_single_series = msgspec.json.Decoder(_SingleSeries)
 _events = msgspec.json.Decoder(_Event)
-_balances = msgspec.json.Decoder(_Balance)
+_single_events = msgspec.json.Decoder(_SingleEvent)
 _statuses = msgspec.json.Decoder(_Status)
-_limits = msgspec.json.Decoder(_Limits)
 
 
 def _market(wire: _Market) -> KalshiMarket:
@@ -347,9 +287,9 @@ def _market(wire: _Market) -> KalshiMarket:
         ticker=wire.ticker,
         event_ticker=wire.event_ticker,
         status=wire.status,
-        open_time=_instant(wire.open_time),
-        close_time=_instant(wire.close_time),
-        price_ranges=_ranges(wire.price_ranges),
+        open_time=instant(wire.open_time),
+        close_time=instant(wire.close_time),
+        price_ranges=read_grid((each.start, each.end, each.step) for each in wire.price_ranges),
         title=wire.title,
         yes_sub_title=wire.yes_sub_title,
         no_sub_title=wire.no_sub_title,
@@ -360,13 +300,13 @@ def _market(wire: _Market) -> KalshiMarket:
         expiration_value=wire.expiration_value,
         settlement_value=read_price(wire.settlement_value_dollars) if wire.settlement_value_dollars else None,
         settlement_timer_seconds=wire.settlement_timer_seconds,
-        created_time=_unix(wire.created_time),
-        updated_time=_unix(wire.updated_time),
-        expected_expiration_time=_unix(wire.expected_expiration_time),
-        latest_expiration_time=_unix(wire.latest_expiration_time),
-        occurrence_time=_unix(wire.occurrence_datetime),
-        settlement_time=_unix(wire.settlement_ts),
-        fee_waiver_expiration_time=_unix(wire.fee_waiver_expiration_time),
+        created_time=unix(wire.created_time),
+        updated_time=unix(wire.updated_time),
+        expected_expiration_time=unix(wire.expected_expiration_time),
+        latest_expiration_time=unix(wire.latest_expiration_time),
+        occurrence_time=unix(wire.occurrence_datetime),
+        settlement_time=unix(wire.settlement_ts),
+        fee_waiver_expiration_time=unix(wire.fee_waiver_expiration_time),
         can_close_early=wire.can_close_early,
         early_close_condition=wire.early_close_condition or "",
         strike_type=wire.strike_type or "",
@@ -387,13 +327,6 @@ def _market(wire: _Market) -> KalshiMarket:
         mve_collection_ticker=wire.mve_collection_ticker or "",
         is_provisional=wire.is_provisional,
     )
-
-
-def _ranges(wire: Sequence[_Range]) -> tuple[tuple[int, int, int], ...]:
-    ranges = tuple((read_price(each.start), read_price(each.end), read_price(each.step)) for each in wire)
-    if not ranges or any(start >= end or step <= 0 for start, end, step in ranges):
-        raise ValueError(f"price_ranges {ranges} name no grid")
-    return ranges
 
 
 def _strikes(wire: dict[str, msgspec.Raw] | None) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,8 @@ class KalshiError(VenueError):
 
     def __init__(self, call: str, status: int, code: str = "", message: str = "", details: str = "") -> None:
         words = ", ".join(dict.fromkeys(word for word in (code, message, details) if word))
-        super().__init__(f"{call}: HTTP {status}" + (f" ({words})" if words else "") if status else f"{call}: {words}")
+        told = f"HTTP {status}" + (f" ({words})" if words else "")
+        super().__init__(f"{call}: {told if status >= 300 else words}")
         self.call, self.status, self.code, self.message, self.details = call, status, code, message, details
 
 

@@ -8,7 +8,7 @@ leg never gets past this file.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -74,6 +74,14 @@ def read_side(*directions: str | None) -> Side:
     if named not in SIDES:
         raise ValueError(f"side {named!r} is neither bid, ask, yes nor no")
     return SIDES[named]
+
+
+def read_grid(ranges: Iterable[tuple[str, str, str]]) -> tuple[tuple[Price, Price, Price], ...]:
+    """`price_ranges`, (start, end, step) each; ValueError where they name no grid."""
+    grid = tuple((read_price(start), read_price(end), read_price(step)) for start, end, step in ranges)
+    if not grid or any(start >= end or step <= 0 for start, end, step in grid):
+        raise ValueError(f"price_ranges {grid} name no grid")
+    return grid
 
 
 # What the client hands out
@@ -203,7 +211,7 @@ class ExchangeStatus:
 
 
 @attrs.frozen(slots=True)
-class Session:
+class Hours:
     """Hours of one weekday, minutes after midnight in New York; `close` 0 or 1440 is midnight at the day's end."""
 
     open: int
@@ -216,7 +224,7 @@ class Week:
 
     starts_at: float
     ends_at: float
-    days: tuple[tuple[Session, ...], ...]
+    days: tuple[tuple[Hours, ...], ...]
 
 
 @attrs.frozen(slots=True)

@@ -1,7 +1,7 @@
 """The exchange session: what every request to Kalshi shares, and what outlives the actors that make them.
 
-A plain object: the key, the two base addresses, the measured offset between Kalshi's clock and ours, and the token buckets for
-reads. It signs with world time plus that offset. `tree.py` hands the one instance to everyone who talks to the exchange.
+A plain object: the key, the two base addresses, the measured offset between Kalshi's clock and ours, and the account's token
+buckets. It signs with world time plus that offset. `tree.py` hands the one instance to everyone who talks to the exchange.
 """
 
 from __future__ import annotations
@@ -13,45 +13,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 from chimera.clock import WorldClock
 from chimera.kalshi.auth import Signer
+from chimera.kalshi.ratelimit import REST_PREFIX, Call, RateLimiter
 
-REST_PREFIX = "/trade-api/v2"
 WS_PATH = "/trade-api/ws/v2"
 
 SKEW_ALARM = 2.0
 """Seconds of clock offset past which an alarm is due: Kalshi was seen to refuse 30 s, and to take 5 s."""
 
-BASIC_READ_RATE = 200.0
-"""Read tokens per second of the lowest tier; what is assumed until `/account/limits` has answered."""
-READ_COST = 10.0
-"""Tokens of one read, unless the endpoint is listed otherwise."""
-
-
-class TokenBucket:
-    """A continuously refilled budget of tokens. It starts full. `now` is any clock that never runs backwards, in seconds."""
-
-    def __init__(self, capacity: float, refill: float, now: float) -> None:
-        if not (capacity > 0 and refill > 0):
-            raise ValueError(f"a bucket needs a capacity and a refill above 0, not {capacity:g} and {refill:g}")
-        self.capacity, self.refill = capacity, refill
-        self._level, self._at = capacity, now
-
-    def level(self, now: float) -> float:
-        """Tokens there now; below zero where they are promised to requests that wait."""
-        return min(self.capacity, self._level + (now - self._at) * self.refill)
-
-    def reserve(self, cost: float, now: float) -> float:
-        """Take `cost` tokens, ahead of time if need be: the seconds to wait until they are there. First come, first served."""
-        self._level, self._at = self.level(now) - cost, now
-        return max(0.0, -self._level / self.refill)
-
-    def resize(self, capacity: float, refill: float, now: float) -> None:
-        """Take on other limits; what was used stays used."""
-        self._level, self._at = min(capacity, self.level(now)), now
-        self.capacity, self.refill = capacity, refill
-
 
 class ExchangeSession:
-    """Key, addresses, clock offset and read budget for one exchange.
+    """Key, addresses, clock offset and token buckets for one exchange.
 
     `rest_url` and `ws_url` are origins (`https://external-api.kalshi.com`) or whole bases (`.../trade-api/v2`); the prefix is
     added where the path is empty.
@@ -64,10 +35,7 @@ class ExchangeSession:
         self.ws_url = _based(ws_url, WS_PATH, ("ws", "wss"))
         self._bounds: deque[tuple[float, float]] = deque(maxlen=8)
         self._offset = 0.0
-        now = clock.now()
-        self._reads = TokenBucket(BASIC_READ_RATE, BASIC_READ_RATE, now)
-        # The balance has a bucket of its own, one request a second and no burst.
-        self._balance = TokenBucket(1.0, 1.0, now)
+        self.limiter = RateLimiter(clock.now())
 
     def __repr__(self) -> str:
         return f"<ExchangeSession {urlsplit(self.rest_url).netloc} {self.signer!r} skew {self.skew_s:+.2f}s>"
@@ -85,7 +53,11 @@ class ExchangeSession:
 
     def now_ms(self) -> int:
         """Unix milliseconds as Kalshi's clock is believed to read."""
-        return round((self.clock.now() + self._offset) * 1000)
+        return round(self.exchange_time(self.clock.now()) * 1000)
+
+    def exchange_time(self, world: float) -> float:
+        """What Kalshi's clock is believed to read at a world time: expiries are sent so, and messages carry it."""
+        return world + self._offset
 
     def headers(self, method: str, path: str) -> dict[str, str]:
         """Signed headers for a request sent at once. `path` is the full path, prefix included; its query is not signed."""
@@ -135,28 +107,23 @@ class ExchangeSession:
         # Our own clock is believed while it can be right: a whole-second header must not move a good one by half a second.
         self._offset = 0.0 if lowest <= 0.0 <= highest else (lowest + highest) / 2
 
-    # Read budget
+    # Token buckets
 
-    def set_read_limits(self, capacity: float, refill: float) -> None:
-        """Take on the limits that `/account/limits` reports."""
-        self._reads.resize(capacity, refill, self.clock.now())
+    async def admit(self, call: Call) -> None:
+        """Wait until the tokens of a read are there, and take them. Writes do not wait: they ask `limiter.try_take`."""
+        await self.clock.sleep(self.limiter.queue(call, self.clock.now()))
 
-    async def admit_read(self, cost: float = READ_COST) -> None:
-        """Wait until the account's read bucket holds `cost` tokens, and take them."""
-        await self.clock.sleep(self._reads.reserve(cost, self.clock.now()))
-
-    async def admit_balance(self) -> None:
-        """Wait for the balance's own bucket."""
-        await self.clock.sleep(self._balance.reserve(1.0, self.clock.now()))
+    def answered(self, call: Call, shard: int, status: int, spread: float) -> None:
+        """Let the limiter learn from an answer's HTTP status. `spread` in [0, 1) is the jitter of the pause that a 429 asks for."""
+        now = self.clock.now()
+        if status == 429:
+            self.limiter.refuse(call, shard, now, spread)
+        else:
+            self.limiter.accept(call, shard, now)
 
     def statistics(self) -> dict[str, float]:
         """For the console."""
-        return {
-            "skew_s": self._offset,
-            "read_tokens": self._reads.level(self.clock.now()),
-            "read_capacity": self._reads.capacity,
-            "read_refill": self._reads.refill,
-        }
+        return {"skew_s": self._offset, **self.limiter.statistics(self.clock.now())}
 
 
 def _based(url: str, path: str, schemes: tuple[str, ...]) -> str:

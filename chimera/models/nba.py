@@ -8,34 +8,26 @@ taken. `reaction` says where p may be a few seconds on, jumps included, which is
 from __future__ import annotations
 
 import bisect
-import enum
 import functools
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import attrs
 
+from chimera.models.odds import implied as implied
+from chimera.models.odds import proportional
+from chimera.models.value import FLOOR as FLOOR
+from chimera.models.value import Atoms, Valuation, centred, clip, decided, spread_out, stepwise
+from chimera.models.value import Season as Season
+from chimera.models.value import sd_over as sd_over
+
 REGULATION_S: Final = 2880.0
 OVERTIME_S: Final = 300.0
-FLOOR: Final = 0.001
-"""Until a game is final p stays within [FLOOR, 1 - FLOOR]: ESPN pins its own curve there too, and neither is certainty."""
 LEAGUE_HOME: Final = 0.56
 """P(home wins) where nothing is known of the teams (judgement: home sides have won 54 to 60 % of games, less of late)."""
-
-Atoms: TypeAlias = tuple[tuple[float, float], ...]
-"""A distribution of p: (p', weight), weights summing to 1."""
-
-
-class Season(enum.IntEnum):
-    """ESPN's season types."""
-
-    PRESEASON = 1
-    REGULAR = 2
-    PLAYOFFS = 3
-    PLAY_IN = 5
 
 
 class Situation(Protocol):
@@ -128,38 +120,12 @@ class NbaParams:
 PARAMS: Final = NbaParams()
 
 
-@attrs.frozen(slots=True)
-class Valuation:
-    """P(home wins), and what each part of the situation is worth in cents, from an even game: the terms sum to 100 p - 50."""
-
-    p: float
-    terms: tuple[tuple[str, float], ...]
-
-    def __str__(self) -> str:
-        return f"{self.p:.3f} = 50" + "".join(f" {cents:+.1f} {name}" for name, cents in self.terms if abs(cents) >= 0.05)
-
-
 # Prices of others, as probabilities
 
 
-def implied(moneyline: float) -> float | None:
-    """The probability an American moneyline asks for, vig included (-150: 0.6); None where it is no moneyline (|m| < 100)."""
-    if not abs(moneyline) >= 100.0 or math.isinf(moneyline):
-        return None
-    return 100.0 / (moneyline + 100.0) if moneyline > 0 else -moneyline / (100.0 - moneyline)
-
-
 def from_moneylines(lines: Sequence[tuple[float, float]], params: NbaParams = PARAMS) -> tuple[float, int] | None:
-    """(P(home), books used) from (home, away) moneylines: books averaged, then the vig taken out in proportion.
-
-    Proportional is best for the NBA on 20,000 games (Brier .20298; power and Shin are worse). None where no book is usable.
-    """
-    pairs = [(implied(home), implied(away)) for home, away in lines]
-    used = [(h, a) for h, a in pairs if h is not None and a is not None and 1.0 < h + a <= 1.0 + params.max_vig]
-    if not used:
-        return None
-    home, away = (sum(side) / len(used) for side in zip(*used, strict=True))
-    return home / (home + away), len(used)
+    """(P(home), books used) from (home, away) moneylines, the vig taken out in proportion. None where no book is usable."""
+    return proportional(lines, params.max_vig)
 
 
 def from_spread(home_spread: float, params: NbaParams = PARAMS) -> float:
@@ -185,17 +151,13 @@ def probit(p0: float) -> float:
     return NormalDist().inv_cdf(min(0.99, max(0.01, p0)))
 
 
-def _clip(p: float) -> float:
-    return min(1.0 - FLOOR, max(FLOOR, p))
-
-
 def brownian(home_lead: float, seconds_left: float, p0: float, *, s: float = 21.5, c: float = 1.1) -> float:
     """P(home) = Phi((x + s q0 f) / sqrt(s^2 f + c^2)), f the share of the game left. s, c (points) fitted on the same games.
 
     s stands well above the 13 points by which margins miss the line: it absorbs that leads revert.
     """
     f = seconds_left / REGULATION_S
-    return _clip(_phi((home_lead + s * probit(p0) * f) / math.sqrt(s * s * f + c * c)))
+    return clip(_phi((home_lead + s * probit(p0) * f) / math.sqrt(s * s * f + c * c)))
 
 
 @attrs.frozen(slots=True)
@@ -220,10 +182,10 @@ class _Game:
     def p(self, lead: float, t: float, possession: float, free_throws: float) -> float:
         """P(home), clipped. With no time and no free throw left the leader has won, and a tie is worth a fresh overtime."""
         if t > 0.0 or free_throws:
-            return _clip(_phi(self.z(lead, t, possession, free_throws)))
+            return clip(_phi(self.z(lead, t, possession, free_throws)))
         if lead:
-            return _clip(1.0 if lead > 0 else 0.0)
-        return _clip(_phi(attrs.evolve(self, overtime=True, reverts=0.0).z(0.0, OVERTIME_S, 0.0, 0.0)))
+            return clip(1.0 if lead > 0 else 0.0)
+        return clip(_phi(attrs.evolve(self, overtime=True, reverts=0.0).z(0.0, OVERTIME_S, 0.0, 0.0)))
 
 
 def _game(state: Situation, p0: float, season_type: int, params: NbaParams) -> _Game:
@@ -234,21 +196,17 @@ def _game(state: Situation, p0: float, season_type: int, params: NbaParams) -> _
 def evaluate(state: Situation, p0: float, season_type: int = Season.REGULAR, params: NbaParams = PARAMS) -> Valuation:
     """P(home wins) now, given the pregame probability p0. Exactly 0 or 1 only once the game is final."""
     if state.final:
-        won = (state.home_lead > 0) - (state.home_lead < 0)
-        return Valuation(0.5 + 0.5 * won, (("final", 50.0 * won),))
+        return decided(state.home_lead)
     game = _game(state, p0, season_type, params)
     t, lead, ball = state.seconds_left, state.home_lead, state.possession
-    steps = (
-        ("prior", game.p(0.0, t, 0.0, 0.0) if t > 0.0 else 0.5),
-        ("lead", game.p(lead, t, 0.0, 0.0)),
-        ("ball", game.p(lead, t, ball, 0.0)),
-        ("free throws", game.p(lead, t, ball, state.pending_ft)),
+    return stepwise(
+        (
+            ("prior", game.p(0.0, t, 0.0, 0.0) if t > 0.0 else 0.5),
+            ("lead", game.p(lead, t, 0.0, 0.0)),
+            ("ball", game.p(lead, t, ball, 0.0)),
+            ("free throws", game.p(lead, t, ball, state.pending_ft)),
+        )
     )
-    before, terms = 0.5, []
-    for name, p in steps:
-        terms.append((name, 100.0 * (p - before)))
-        before = p
-    return Valuation(before, tuple(terms))
 
 
 # Where p may be soon
@@ -341,18 +299,4 @@ def reaction(
     rate = params.diffusion_live if state.live else params.diffusion_rest
     points = math.sqrt(rate * min(horizon_s, state.seconds_left))
     spread = math.exp(-0.5 * z * z) * _DENSITY / params.sd(state.seconds_left) * points
-    still, weight = atoms[0]
-    atoms[:1] = [(still - spread, 0.5 * weight), (still + spread, 0.5 * weight)]
-    total = sum(w for _, w in atoms)
-    for _ in range(3):  # clipping moves the mean again, each time by less
-        shift = p - sum(q * w for q, w in atoms) / total
-        atoms = [(min(1.0, max(0.0, q + shift)), w) for q, w in atoms]
-        if abs(shift) < 1e-4:
-            break
-    return tuple((q, w / total) for q, w in atoms)
-
-
-def sd_over(atoms: Atoms) -> float:
-    """The standard deviation of p under a distribution from `reaction`."""
-    mean = sum(q * w for q, w in atoms)
-    return math.sqrt(sum(w * (q - mean) ** 2 for q, w in atoms))
+    return centred(spread_out(atoms, spread), p)

@@ -20,8 +20,8 @@ STEP_S: Final = 4.0
 LEAD: Final = 9
 """Leads beyond this count as it."""
 _WIDTH: Final = 2 * LEAD + 1
-_TRAILING: Final = tuple((sign * k, k) for k in (1, 2, 3) for sign in (1, -1))
-"""(home lead, deficit of the other team) of the scores at which a net may empty."""
+_TRAILING: Final = (-3, -2, -1, 1, 2, 3)
+"""The home leads at which a net may empty."""
 
 Row: TypeAlias = list[float]
 """One value for each home lead from -LEAD to LEAD."""
@@ -42,10 +42,10 @@ def flat(row: Row) -> Layer:
 
 
 class Hazards:
-    """Chances of a goal within one step. `home` and `away` are goals an hour at even strength and an even score."""
+    """Chances of a goal within one step of `step` seconds. `home` and `away` are goals an hour at even strength and an even score."""
 
-    def __init__(self, home: float, away: float, params: NhlParams) -> None:
-        self.home, self.away, self.params = home, away, params
+    def __init__(self, home: float, away: float, params: NhlParams, step: float = STEP_S) -> None:
+        self.home, self.away, self.params, self.step = home, away, params, step
         self.pulls = PullTimes(params.pulled, params.pull_stretch)
         mean = 0.5 * (home + away)
         self._shares = home / mean, away / mean
@@ -63,7 +63,7 @@ class Hazards:
 
     def back(self, after: Layer, seconds_left: float, strength: Strength, home_goal: Row, away_goal: Row) -> Layer:
         """The layer one step before `after`, at `seconds_left`. Goals lead into the rows given, which are as of `after`'s moment."""
-        homes, aways = self._steps(strength, seconds_left - 0.5 * STEP_S)
+        homes, aways = self._steps(strength, seconds_left - 0.5 * self.step)
         up, down = home_goal[1:] + home_goal[-1:], away_goal[:1] + away_goal[:-1]
         kept = [
             v + p * (x - v) + q * (y - v) for v, x, y, p, q in zip(after.kept, up, down, homes, aways, strict=True)
@@ -71,14 +71,15 @@ class Hazards:
         if seconds_left > self.pulls.begins:
             return flat(kept)
         pulled, blend, empty = kept.copy(), kept.copy(), self._empties(strength)
-        for lead, deficit in _TRAILING:
-            at = lead + LEAD
-            p, q = empty[lead]
-            v = after.pulled[at]
-            pulled[at] = v + p * (up[at] - v) + q * (down[at] - v)
-            before, later = self.pulls.share(deficit, seconds_left), self.pulls.share(deficit, seconds_left - STEP_S)
-            kept[at] += (later - before) / (1.0 - before) * (v - kept[at])
-            blend[at] = kept[at] + before * (pulled[at] - kept[at])
+        for deficit in (1, 2, 3):
+            share, later = (self.pulls.share(deficit, t) for t in (seconds_left, seconds_left - self.step))
+            goes = (later - share) / (1.0 - share)
+            for at in (LEAD + deficit, LEAD - deficit):
+                p, q = empty[at]
+                v = after.pulled[at]
+                pulled[at] = v + p * (up[at] - v) + q * (down[at] - v)
+                kept[at] += goes * (v - kept[at])
+                blend[at] = kept[at] + share * (pulled[at] - kept[at])
         return Layer(kept, pulled, blend)
 
     def _damping(self, seconds_left: float) -> float:
@@ -88,11 +89,11 @@ class Hazards:
         """Chances of a goal by each side within a step, by lead."""
         found = self._plain.get(strength)
         if found is None:
-            pairs = [_within_step(*self.rates(strength, lead, REGULATION_S)) for lead in range(-LEAD, LEAD + 1)]
+            pairs = [self._within(*self.rates(strength, lead, REGULATION_S)) for lead in range(-LEAD, LEAD + 1)]
             found = self._plain[strength] = [p for p, _ in pairs], [q for _, q in pairs]
         if strength == EVEN and seconds_left < 600.0:
             homes, aways = found[0].copy(), found[1].copy()
-            homes[LEAD], aways[LEAD] = _within_step(*self.rates(strength, 0, seconds_left))
+            homes[LEAD], aways[LEAD] = self._within(*self.rates(strength, 0, seconds_left))
             return homes, aways
         return found
 
@@ -100,15 +101,14 @@ class Hazards:
         found = self._empty.get(strength)
         if found is None:
             found = self._empty[strength] = {
-                lead: _within_step(*self.rates(strength, lead, 0.0, -1 if lead > 0 else 1)) for lead, _ in _TRAILING
+                lead + LEAD: self._within(*self.rates(strength, lead, 0.0, -1 if lead > 0 else 1)) for lead in _TRAILING
             }
         return found
 
-
-def _within_step(home: float, away: float) -> tuple[float, float]:
-    """P(the step's goal is home's), P(it is away's), of rates a second."""
-    total = home + away
-    return (happens(total, STEP_S) * home / total, happens(total, STEP_S) * away / total) if total else (0.0, 0.0)
+    def _within(self, home: float, away: float) -> tuple[float, float]:
+        """P(the step's goal is home's), P(it is away's), of rates a second."""
+        total = home + away
+        return (happens(total, self.step) * home / total, happens(total, self.step) * away / total) if total else (0.0, 0.0)
 
 
 def layers(hazards: Hazards, terminal: Row, *, goal: float = 0.0) -> Iterator[Layer]:
@@ -141,31 +141,41 @@ def outcome(tie: float) -> Row:
 
 @attrs.frozen(slots=True)
 class Stretch:
-    """Layers STEP_S apart; the first at `end` seconds left, each next one earlier in the game."""
+    """Layers `step` seconds apart; the first at `end` seconds left, each next one earlier in the game."""
 
     end: float
+    step: float
     layers: tuple[Layer, ...]
 
     @property
     def begin(self) -> float:
-        return self.end + STEP_S * (len(self.layers) - 1)
+        return self.end + self.step * (len(self.layers) - 1)
 
     def value(self, seconds_left: float, lead: int, net: float | None) -> float:
         """The value at a moment, straight between layers. `net` is the chance that the trailing net stands empty, None where unsaid."""
-        x = min(max(0.0, (seconds_left - self.end) / STEP_S), len(self.layers) - 1.0)
-        index = min(int(x), max(0, len(self.layers) - 2))
-        at, part = min(LEAD, max(-LEAD, lead)) + LEAD, x - index
-        here = _of(self.layers[index], at, net)
-        return here if not part else here + part * (_of(self.layers[index + 1], at, net) - here)
+        later, earlier, part = self._around(seconds_left)
+        at = min(LEAD, max(-LEAD, lead)) + LEAD
+        a, b = _of(later, at, net), _of(earlier, at, net)
+        return a + part * (b - a)
 
     def row(self, seconds_left: float) -> Row:
         """Every lead's value at a moment, where nobody has said whether a net is empty."""
-        x = min(max(0.0, (seconds_left - self.end) / STEP_S), len(self.layers) - 1.0)
-        index = min(int(x), max(0, len(self.layers) - 2))
-        part, here = x - index, self.layers[index].blend
+        return self.layer(seconds_left).blend
+
+    def layer(self, seconds_left: float) -> Layer:
+        """Everything at a moment."""
+        later, earlier, part = self._around(seconds_left)
         if not part:
-            return here
-        return [a + part * (b - a) for a, b in zip(here, self.layers[index + 1].blend, strict=True)]
+            return later
+        rows = ((later.kept, earlier.kept), (later.pulled, earlier.pulled), (later.blend, earlier.blend))
+        return Layer(*([x + part * (y - x) for x, y in zip(a, b, strict=True)] for a, b in rows))
+
+    def _around(self, seconds_left: float) -> tuple[Layer, Layer, float]:
+        """The layers on either side of a moment, and how far (0 to 1) it lies from the later to the earlier one."""
+        last = len(self.layers) - 1
+        x = min(max(0.0, (seconds_left - self.end) / self.step), float(last))
+        index = min(int(x), max(0, last - 1))
+        return self.layers[index], self.layers[min(last, index + 1)], x - index
 
 
 def _of(layer: Layer, at: int, net: float | None) -> float:

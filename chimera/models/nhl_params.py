@@ -63,12 +63,13 @@ _PULLED: Final = MappingProxyType(
 class NhlParams:
     """The model's numbers. M: measured on goalie time on ice and results of 3,557 regular-season games; K: literature, not refitted.
 
-    tie_damping      share by which a tied game slows towards its end, as sqrt(1 - T/600) from ten minutes on: fitted to regulation
-                     margins of 2,927 games
+    tie_damping      share by which a tied game slows towards its end, as sqrt(1 - T/600) from ten minutes on: fitted to the regulation
+                     margins of 2,927 games, over the closing prices of the 1,978 that have one
     score_effect     a team's rate falls by this per goal of its lead, up to two: fitted on the same
     pulled           M, from how long losers' nets stood empty; ends beyond the 10th and 90th percentile are judgement
-    pull_stretch     those times end early where a goal ended the wait: fitted on the same
-    pull_for, pull_against   6 against 5, for and against the team without a goalie: M (7-9 and 17-19)
+    pull_stretch     by deficit: nets stood empty for less than they would have where a goal filled them: fitted on the same
+    pull_for         6 against 5, for the team without a goalie: M (7-9)
+    pull_against     the same against it, by deficit: M, empty-net goals over time with an empty net of 2,263 games decided in regulation
     pull_advantage   the same with a power play, 6 against 4 (K, weak); pull_short: pulled while short-handed (judgement)
     advantage        (for, against) by skaters of the team with more and the team with fewer: 5v4, 5v3, 4v3 K; M has 22.2 % power plays
     level            each team's rate by skaters: 4v4 K, 3v3 M (14.2 for both in 664 overtimes)
@@ -82,10 +83,10 @@ class NhlParams:
     max_vig          a book above this overround is left out (judgement)
     """
 
-    tie_damping: float = 0.26
-    score_effect: float = 0.03
+    tie_damping: float = 0.346
+    score_effect: float = 0.021
     pulled: Mapping[int, Sequence[tuple[float, float]]] = _PULLED
-    pull_stretch: Mapping[int, float] = MappingProxyType({1: 1.2, 2: 1.4, 3: 1.2})
+    pull_stretch: Mapping[int, float] = MappingProxyType({1: 1.32, 2: 1.33, 3: 0.685})
     pull_for: float = 7.5
     pull_against: Mapping[int, float] = MappingProxyType({1: 17.5, 2: 20.6, 3: 20.3})
     pull_advantage: Rates = (11.5, 11.0)

@@ -14,16 +14,17 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import attrs
 
 from chimera.conventions import Count, Price, Side
+from chimera.markets import Market
 from chimera.trading import venue_log as log
-from chimera.trading.kill import Level, Scope, Trip
+from chimera.trading.kill import Level, Trip
 from chimera.trading.paper import PaperExchange
 from chimera.trading.reasons import Reason
-from chimera.trading.venue import Event, Fill, Order, Outcome, Resting, Sink
+from chimera.trading.venue import Covers, Event, Fill, Order, Outcome, Resting, Sink
 
 
 class Clock(Protocol):
@@ -43,10 +44,6 @@ class Latency:
 
     def draw(self, rng: random.Random) -> float:
         return rng.uniform(self.low, self.high)
-
-
-Covers: TypeAlias = Callable[[Scope], Mapping[str, int]]
-"""The markets a scope covers, with their fences: `KillRegister.fences`."""
 
 
 class PaperVenue:
@@ -192,8 +189,22 @@ class PaperVenue:
     def on_lost(self, market: str, at: float) -> None:
         self.exchange.on_lost(market, self._reach(at))
 
+    def list_markets(self, markets: Iterable[Market], at: float) -> None:
+        self.exchange.list_markets(markets, at)
+
     def settle(self, market: str, value: Price, at: float) -> None:
         self.exchange.settle(market, value, self._reach(at))
+
+    # What is known of it without asking
+
+    def count_resting(self) -> int:
+        return len(self.exchange.resting())
+
+    def idle(self) -> bool:
+        return self.next_due() is None
+
+    def statistics(self) -> Mapping[str, object]:
+        return dict(self.exchange.statistics())
 
     def _reach(self, at: float) -> float:
         self.advance(at)

@@ -9,13 +9,14 @@ and the audit trusts that log, never the gateway's table.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import attrs
 
 from chimera.conventions import Count, Money, Price, Side
-from chimera.trading.kill import Trip
+from chimera.markets import Market
+from chimera.trading.kill import Scope, Trip
 from chimera.trading.reasons import Reason
 
 
@@ -130,6 +131,8 @@ class Action(enum.Enum):
 Outcome: TypeAlias = Done | Rejected | Unknown
 Event: TypeAlias = Outcome | Gone | Fill
 Sink: TypeAlias = Callable[[Event], None]
+Covers: TypeAlias = Callable[[Scope], Mapping[str, int]]
+"""The markets a scope covers, with their fences: `KillRegister.fences`."""
 
 
 class Venue(Protocol):
@@ -158,3 +161,31 @@ class Venue(Protocol):
 
     async def fills(self, since: float) -> tuple[Fill, ...]:
         """Every fill at or after `since`. VenueError where no complete list came."""
+
+
+class OpenVenue(Venue, Protocol):
+    """A venue as a running system holds it, beside the tree: who hears it, and what it must be told.
+
+    `sink` hears every event; what nobody listened to is kept for it. Until `covers` is set, a trip of any scope cancels everything.
+    """
+
+    sink: Sink | None
+    covers: Covers | None
+
+    def advance(self, now: float) -> None:
+        """Say what is due by `now`, and what nobody has heard yet."""
+
+    def list_markets(self, markets: Iterable[Market], at: float) -> None:
+        """The markets that may be traded, whole."""
+
+    def settle(self, market: str, value: Price, at: float) -> None:
+        """A market has paid `value` per YES contract."""
+
+    def count_resting(self) -> int:
+        """How many orders rest, as far as it is known without asking."""
+
+    def idle(self) -> bool:
+        """Whether nothing rests and nothing is on its way, as far as it is known without asking."""
+
+    def statistics(self) -> Mapping[str, object]:
+        """For the console."""

@@ -95,7 +95,7 @@ async def tree(root: Path, tmp_path: Path) -> AsyncIterator[Grown]:
             recorder = ledger.open_recorder(system, world)
             top = await system.start(build(system, Parts(
                 world=world, rules=rules, register=register, venue=ledger.venue, open_journal=ledger.open_journal(system),
-                open_recorder=recorder, run=ledger.run, seed=1,
+                open_recorder=recorder, run=ledger.run, seed=1, cash=ledger.cash,
             )))  # fmt: skip
             await settle()
             yield Grown(system, top, exits)

@@ -114,7 +114,8 @@ class Rig:
             clock=self.clock,
             register=self.register,
             series=("KXNBAGAME",),
-            consumers=(Mailbox("gateway", self.log), Mailbox("pricer", self.log)),
+            listings=(Mailbox("gateway", self.log), Mailbox("pricer", self.log)),
+            settlements=(Mailbox("gateway", self.log), Mailbox("scorekeeper", self.log)),
             books=self.books,
             book_spec=lambda market: ChildSpec(f"book.{market.ticker}", Idle),
             telemetry=Mailbox("telemetry", self.log),
@@ -273,7 +274,7 @@ class TestSettlement:
             await rig.poll()
             (settled,) = rig.told(Settled)
             assert (settled.market, settled.value, settled.at) == (NYK, value, rig.clock.now())
-            assert rig.told(Settled, "pricer") == [settled]
+            assert rig.told(Settled, "scorekeeper") == [settled]
             assert rig.listed() == [IND]
             assert rig.children() == [("stop", f"book.{NYK}")]
             rig.rest.change(NYK, status="finalized")

@@ -60,7 +60,7 @@ class TestPlace:
     def test_only_half_a_key_is_no_key(self) -> None:
         assert Place.parse(None, environment(KALSHI_KEY_ID="id")).kind is Kind.EMBEDDED
 
-    @pytest.mark.parametrize(("text", "says"), [("Live", "no directory"), ("", "without a world.json"), ("/nowhere/at/all", "no directory")])
+    @pytest.mark.parametrize(("text", "says"), [("Live", "no directory"), ("", "without a world.json"), ("/nowhere", "no directory")])
     def test_anything_else_is_refused_with_what_may_be_said(self, text: str, says: str) -> None:
         with pytest.raises(ConfigError, match=says) as caught:
             Place.parse(text, environment())
@@ -111,25 +111,25 @@ class TestReadyFile:
             await opened(Place(Kind.SIM, tmp_path / path))
 
     async def test_what_it_lacks_is_named(self, tmp_path: Path, ready: dict[str, Any]) -> None:
-        del ready["ws_url"], ready["speed"]
+        del ready["ws_url"]
         path = tmp_path / "ready.json"
         path.write_text(json.dumps(ready))
-        with pytest.raises(ConfigError, match="it lacks speed, ws_url"):
+        with pytest.raises(ConfigError, match="missing required field `ws_url`"):
             await opened(Place(Kind.SIM, path))
 
     @pytest.mark.parametrize(
-        ("field", "value"), [("speed", 60.0), ("speed", "fast"), ("speed", None), ("world_unix", "now"), ("monotonic_ns", None), ("rest_url", 5)]
+        ("field", "value"),
+        [("speed", 60.0), ("speed", 0), ("speed", "fast"), ("world_unix", "now"), ("monotonic_ns", None), ("rest_url", 5)],
     )
     async def test_a_field_that_cannot_be_used_is_named(self, tmp_path: Path, ready: dict[str, Any], field: str, value: object) -> None:
         path = tmp_path / "ready.json"
         path.write_text(json.dumps(ready | {field: value}))
-        with pytest.raises(ConfigError, match=rf"ready\.json: not a ready file of chimera-sim: {field}"):
+        with pytest.raises(ConfigError, match=rf"ready\.json: not a ready file of chimera-sim: .*{field}"):
             await opened(Place(Kind.SIM, path))
 
     async def test_a_key_that_is_gone_is_a_credential_fault(self, tmp_path: Path, ready: dict[str, Any]) -> None:
-        Path(ready["private_key_path"]).unlink()
         path = tmp_path / "ready.json"
-        path.write_text(json.dumps(ready))
+        path.write_text(json.dumps(ready | {"private_key_path": str(tmp_path / "gone.pem")}))
         with pytest.raises(CredentialError, match="no such file"):
             await opened(Place(Kind.SIM, path))
 
@@ -164,7 +164,7 @@ class TestSpeed:
             await opened(Place(kind, tmp_path if kind is Kind.SIM else None), speed=5.0)
 
     async def test_the_embedded_world_is_not_hurried_beyond_its_limit(self) -> None:
-        with pytest.raises(ConfigError, match=r"--speed: .* 10 times"):
+        with pytest.raises(ConfigError, match=r"--speed 10\.5: .* at most 10 times"):
             await opened(Place(Kind.EMBEDDED), speed=10.5)
 
 
@@ -183,7 +183,8 @@ trio.run(main)
 
 
 def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Of all its threads: it is a worker thread that starts a process."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
 
 
 def _runs(pid: int) -> bool:
@@ -211,12 +212,15 @@ class TestEmbedded:
             [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True
         )
         assert parent.stdout is not None
-        with parent:
+        try:
             assert parent.stdout.readline() == "open\n"
             (child,) = _children(parent.pid)
             assert _runs(child)
             parent.send_signal(number)
             parent.wait(WITHIN_S)
+        finally:
+            parent.kill()
+            parent.communicate()
         assert _ends(child)
 
     async def test_leaving_it_takes_the_child_and_its_files_away(self) -> None:

@@ -82,6 +82,11 @@ def slower_to_expire(given: Registry, seconds: float) -> Registry:
     return given.model_copy(update={"signals": signals})
 
 
+def over_a_slow_wire(given: Registry) -> Registry:
+    """The same, with a venue so far away that a run could end before its last cancels arrive."""
+    return given.model_copy(update={"paper": given.paper.model_copy(update={"latency_ms": [800.0, 900.0]})})
+
+
 # What the venue's log says
 
 

@@ -82,3 +82,4 @@ async def test_a_kill_empties_the_book_and_no_order_leaves_until_there_is_room(r
     with JournalReader(journal) as reader:
         kills = [record for record in reader.records(Kind.KILL) if record.fields["source"] == "test"]
         assert len(kills) == 1, "the kill that the full disk could not take is written once it can"
+        assert Reason.JOURNAL_DOWN in {decision.reason for decision in reader.decisions()}

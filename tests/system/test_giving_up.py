@@ -5,18 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import SEVERAL, read_log, registry, shadowing, still_resting
+from harness import SEVERAL, over_a_slow_wire, read_log, registry, shadowing, still_resting
 
 from actors.cli.common import ExitCode
 from chimera.audit.orders import audit_orders
-from chimera.settings import Registry
 
 pytestmark = pytest.mark.system
-
-
-def over_a_slow_wire(given: Registry) -> Registry:
-    """The registry, with a venue so far away that a run could end before its last cancels arrive."""
-    return given.model_copy(update={"paper": given.paper.model_copy(update={"latency_ms": [800.0, 900.0]})})
 
 
 @pytest.mark.parametrize("supervisor", ["trading", "app"])

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from harness import SEVERAL, WITHIN_S, read_log, registry, shadow_command, slower_to_expire, still_resting
+from harness import SEVERAL, WITHIN_S, over_a_slow_wire, read_log, registry, shadow_command, slower_to_expire, still_resting
 
 from actors.cli.common import ExitCode
 from chimera.audit.orders import audit_orders
@@ -50,8 +50,9 @@ def sent(lines: list[log.Line]) -> list[log.Sent]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)])
 def test_a_signal_drains_and_the_summary_is_printed(ready: Path, tmp_path: Path, number: signal.Signals, code: ExitCode) -> None:
-    journal = tmp_path / "journal.db"
-    with trading(ready, journal) as child:
+    journal, config = tmp_path / "journal.db", tmp_path / "registry.json"
+    config.write_text(over_a_slow_wire(registry()).model_dump_json(by_alias=True))
+    with trading(ready, journal, "--config", config) as child:
         child.send_signal(number)
         out, err = child.communicate(timeout=WITHIN_S)
     assert (child.returncode, err) == (code, "")

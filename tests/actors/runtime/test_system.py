@@ -109,6 +109,17 @@ async def test_leaving_the_system_stops_every_tree_in_reverse(stage):
     assert pykka.ActorRegistry.get_by_class_name("Worker") == []
 
 
+async def test_a_failed_background_task_that_no_actor_started_ends_the_system(stage):
+    async def fail() -> None:
+        await trio.sleep(1)
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError):
+        async with ActorSystem(virtual=True) as system:
+            system.start_soon(fail)
+            await trio.sleep(5)
+
+
 async def test_the_end_of_a_tree_can_be_awaited_with_its_reason(stage):
     address = await stage.system.start(stage.spec("a"))
     address.tell("bye")

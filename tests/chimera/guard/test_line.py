@@ -24,7 +24,7 @@ def test_cancel_all_empties_the_book(exchange, line: Line) -> None:
 
 def test_a_refused_cancel_all_is_an_error(exchange, line: Line) -> None:
     exchange.refuse_cancels = 1
-    with pytest.raises(VenueError, match="HTTP 503.*exchange_unavailable"):
+    with pytest.raises(VenueError, match=r"HTTP 503.*exchange_unavailable"):
         line.cancel_all()
 
 

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from chimera.clock import VirtualClock
 from chimera.errors import FeedError, VenueError
 from chimera.intake import Frame
+from chimera.kalshi.account import KalshiAccount
 from chimera.kalshi.auth import Signer, verify
 from chimera.kalshi.rest import AuthError, KalshiError, KalshiRest, RateLimited
 from chimera.kalshi.session import ExchangeSession
@@ -173,7 +174,7 @@ class TestRetries:
         wrong = (401, b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}')
         client = setup.over({"kalshi.rest /portfolio/balance": [wrong]})
         with pytest.raises(AuthError) as caught:
-            await client.balance()
+            await KalshiAccount(client).balance()
         assert caught.value.details == "NOT_FOUND"
         assert len(setup.door.asked) == 1
 
@@ -190,7 +191,7 @@ class TestAccountAndExchange:
     async def test_limits_resize_the_read_budget(self, autojump_clock: MockClock, setup: Setup) -> None:
         body = b'{"usage_tier":"x","read":{"refill_rate":10,"bucket_capacity":20},"write":{"refill_rate":1,"bucket_capacity":2}}'
         client = setup.over({"kalshi.rest /account/limits": [(OK, body)], STATUS: [TRADING]})
-        limits = await client.account_limits()
+        limits = await KalshiAccount(client).limits()
         assert (limits.write_capacity, limits.write_refill) == (2, 1)
         start = setup.clock.now()
         for _ in range(4):
@@ -202,7 +203,7 @@ class TestAccountAndExchange:
         client = setup.over({"kalshi.rest /portfolio/balance": [(OK, body)]})
         start = setup.clock.now()
         for _ in range(3):
-            assert (await client.balance()).cash == 1_005_000
+            assert (await KalshiAccount(client).balance()).cash == 1_005_000
         assert setup.clock.now() - start == pytest.approx(2.0)
 
     async def test_an_exchange_that_is_down_says_so_itself(self, autojump_clock: MockClock, setup: Setup) -> None:
@@ -221,8 +222,8 @@ async def test_the_recorded_exchange_is_read_through_the_client(autojump_clock: 
     reads: dict[str, Callable[[KalshiRest], object]] = {
         "markets__single": lambda client: client.market(ticker),
         "orderbook__base": lambda client: client.orderbook(ticker),
-        "auth__balance_ok": lambda client: client.balance(),
-        "account__limits": lambda client: client.account_limits(),
+        "auth__balance_ok": lambda client: KalshiAccount(client).balance(),
+        "account__limits": lambda client: KalshiAccount(client).limits(),
         "exchange__status": lambda client: client.exchange_status(),
     }
     for name, read in reads.items():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera.conventions import ONE, complement, format_count, format_price
-from chimera.kalshi import decode
+from chimera.kalshi import decode, decode_account
 from chimera.kalshi.schema import read_asks, read_bids, read_level_price, read_price
 
 DEMO = Path("kalshi/demo_rest_ws")
@@ -74,7 +74,7 @@ class TestRecorded:
         for path in sorted((shared_data / DEMO).glob("markets__*.json")):
             if path.name.endswith(".meta.json") or b'"markets"' not in (body := path.read_bytes()):
                 continue
-            page, _ = decode.market_page(body)
+            page, _ = decode.page(body, "markets")
             for raw in page:
                 market = decode.market(raw)
                 assert market.price_ranges
@@ -101,7 +101,7 @@ class TestRecorded:
 
     @pytest.mark.data
     def test_the_balance_keeps_its_fractions_of_a_cent(self, shared_data: Path) -> None:
-        balance = decode.balance((shared_data / DEMO / "auth__balance_ok.json").read_bytes())
+        balance = decode_account.balance((shared_data / DEMO / "auth__balance_ok.json").read_bytes())
         assert balance.cash == 98_018_600
         assert balance.portfolio_value == 1_980_000
         assert balance.shards == ((0, 98_018_600),)
@@ -109,7 +109,7 @@ class TestRecorded:
 
     @pytest.mark.data
     def test_limits_and_status(self, shared_data: Path) -> None:
-        limits = decode.account_limits((shared_data / DEMO / "account__limits.json").read_bytes())
+        limits = decode_account.account_limits((shared_data / DEMO / "account__limits.json").read_bytes())
         assert (limits.tier, limits.read_capacity, limits.write_refill) == ("basic", 200, 100)
         status = decode.exchange_status((shared_data / DEMO / "exchange__status.json").read_bytes())
         assert status.trading_active
@@ -121,27 +121,6 @@ class TestRecorded:
             raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
             event = decode.event(json.dumps(json.loads(raw)["response"]).encode())
             assert all(market.result in ("yes", "no") for market in event.markets)
-
-
-ERROR_FORMS = [
-    (
-        b'{"error":{"code":"authentication_error","message":"authentication_error","details":"NOT_FOUND"}}',
-        ("authentication_error", "authentication_error", "NOT_FOUND"),
-    ),
-    (b'{"error":{"code":"not_found","message":"not found","service":"exchange"}}', ("not_found", "not found", "")),
-    (b'{"code":"bad_request","message":"bad request","details":"json: x"}', ("bad_request", "bad request", "json: x")),
-    (b'{"msg":"Parameter validation failed"}', ("", "Parameter validation failed", "")),
-    (b'{"error":"too many requests"}', ("", "too many requests", "")),
-    (b"<html>502 Bad Gateway</html>", ("", "<html>502 Bad Gateway</html>", "")),
-    (b"", ("", "", "")),
-    (b"[1,2]", ("", "[1,2]", "")),
-    (b'{"error":null,"code":null}', ("", "", "")),
-]
-
-
-@pytest.mark.parametrize(("body", "expected"), ERROR_FORMS)
-def test_each_form_of_error_body_is_read(body: bytes, expected: tuple[str, str, str]) -> None:
-    assert decode.error_body(body) == expected
 
 
 MARKET = {
@@ -198,7 +177,7 @@ class TestRefusals:
     def test_buckets_that_never_fill_are_refused(self) -> None:
         bucket = {"refill_rate": 0, "bucket_capacity": 10}
         with pytest.raises(ValueError, match="above 0"):
-            decode.account_limits(json.dumps({"usage_tier": "x", "read": bucket, "write": bucket}).encode())
+            decode_account.account_limits(json.dumps({"usage_tier": "x", "read": bucket, "write": bucket}).encode())
 
     def test_a_paused_shard_is_told_apart(self) -> None:
         shard = {"exchange_index": 2, "description": "crypto", "exchange_active": True, "trading_active": False}

@@ -1,4 +1,4 @@
-"""The session: addresses, the clock's offset, and the read budget."""
+"""The session: addresses, the clock's offset, and what it learns from answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from chimera.clock import VirtualClock, WorldClock
 from chimera.kalshi.auth import Signer, verify
-from chimera.kalshi.session import ExchangeSession, TokenBucket
+from chimera.kalshi.ratelimit import Call
+from chimera.kalshi.schema_account import AccountLimits
+from chimera.kalshi.session import ExchangeSession
 
 NOW = 1_790_000_000.0
 
@@ -111,36 +113,28 @@ class TestClock:
 class TestReadBudget:
     """Reads wait for their tokens, first come first served."""
 
-    def test_a_bucket_gives_its_capacity_at_once_and_then_its_refill(self) -> None:
-        bucket = TokenBucket(capacity=20, refill=10, now=0.0)
-        assert [bucket.reserve(10, 0.0) for _ in range(4)] == [0.0, 0.0, 1.0, 2.0]
-        assert bucket.level(4.0) == 20.0
-        assert bucket.level(100.0) == 20.0
-
-    @given(st.lists(st.tuples(st.floats(0, 2), st.floats(0.1, 30)), max_size=40))
-    def test_no_window_ever_grants_more_than_capacity_and_refill(self, asks) -> None:
-        bucket, now, granted = TokenBucket(100, 50, 0.0), 0.0, []
-        for wait, cost in asks:
-            now += wait
-            granted.append((now + bucket.reserve(cost, now), cost))
-        for start, _ in granted:
-            for end, _ in granted:
-                spent = sum(cost for at, cost in granted if start <= at <= end)
-                assert spent <= 100 + 50 * max(0.0, end - start) + 30 + 1e-6
-
-    def test_a_bucket_that_never_fills_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="refill"):
-            TokenBucket(10, 0, 0.0)
-
     async def test_reads_past_the_budget_wait_in_world_time(self, ed25519_key, autojump_clock: trio.abc.Clock) -> None:
         clock = VirtualClock(origin_unix=NOW)
         session = ExchangeSession(
             Signer("key-id-abcdef", ed25519_key), clock, rest_url="https://exchange.test", ws_url="wss://exchange.test"
         )
-        session.set_read_limits(20, 10)
+        session.limiter.set_limits(AccountLimits("basic", 20, 10, 100, 100), clock.now())
         for _ in range(4):
-            await session.admit_read()
+            await session.admit(Call.READ)
         assert clock.now() - NOW == pytest.approx(2.0)
         for _ in range(3):
-            await session.admit_balance()
+            await session.admit(Call.BALANCE)
         assert clock.now() - NOW == pytest.approx(4.0)
+
+    def test_a_429_drains_the_bucket_and_an_answer_ends_the_row_of_them(self, ed25519_key) -> None:
+        session = make(ed25519_key)
+        for status in (429, 429, 200, 429):
+            session.answered(Call.CREATE, 2, status, 0.5)
+        assert session.statistics()["refused"] == 3
+        assert session.statistics()["write_tokens.2"] < 1.0
+        assert session.limiter.wait(Call.CREATE, 2, session.clock.now()) <= 0.5
+
+    def test_an_expiry_is_told_in_the_exchanges_own_time(self, ed25519_key) -> None:
+        session = make(ed25519_key)
+        session.observe_ts(int((NOW + 30) * 1000), NOW, NOW)
+        assert session.exchange_time(NOW + 20) == pytest.approx(NOW + 50)

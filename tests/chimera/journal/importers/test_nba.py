@@ -159,7 +159,7 @@ class TestKalshi:
     def test_the_market_means_what_the_game_was(self, world: RecordingReader) -> None:
         series = decode.series(next(bodies(world, "kalshi.rest /series/KXNBAGAME")).body)
         event = decode.event(next(bodies(world, f"kalshi.rest /events/{EVENT}?with_nested_markets=true")).body)
-        page, cursor = decode.market_page(next(bodies(world, "kalshi.rest /markets?series_ticker=KXNBAGAME&status=open")).body)
+        page, cursor = decode.page(next(bodies(world, "kalshi.rest /markets?series_ticker=KXNBAGAME&status=open")).body, "markets")
         market = parse_market(decode.market(page[0]), series, event)
         assert isinstance(market, Market), market
         assert (market.ticker, market.event, cursor, len(page)) == (TICKER, EVENT, "", 1)
@@ -179,7 +179,7 @@ class TestKalshi:
 
     def test_a_determined_market_is_listed_as_open_no_more(self, world: RecordingReader) -> None:
         lists = list(bodies(world, "kalshi.rest /markets?series_ticker=KXNBAGAME&status=open"))
-        assert [len(decode.market_page(frame.body)[0]) for frame in lists[-3:]] == [1, 0, 0]
+        assert [len(decode.page(frame.body, "markets")[0]) for frame in lists[-3:]] == [1, 0, 0]
 
     def test_the_stream_is_understood_without_a_gap(self, world: RecordingReader) -> None:
         protocol = StreamProtocol(yes_price=bool(world.manifest.settings["use_yes_price"]), whole=["bar"])
