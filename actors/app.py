@@ -24,6 +24,8 @@ from trio.testing import MockClock
 from actors.boot import Ledger, open_ledger
 from actors.cli.common import ExitCode
 from actors.cli.progress import Progress, Report
+from actors.guardian import Guardian
+from actors.live import open_live
 from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, Standing, StandingsRequest, Tripped
 from actors.rules import Rulebook
 from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Reason, explain, is_normal
@@ -43,6 +45,7 @@ CANCEL_AGAIN_S = 0.25
 PROGRESS_EVERY_S = 0.25
 OVERFLOW_HOLD_S = 0.0
 STALL_HOLD_S = 10.0
+DEAF_HOLD_S = 5.0
 
 
 @attrs.frozen(slots=True)
@@ -58,6 +61,8 @@ class Plan:
     poll_seconds: float | None = None
     journal: Path | None = None
     record: Path | None = None
+    live: bool = False
+    """Orders go to the world's exchange, under a guard; otherwise they rest on paper."""
 
 
 @attrs.frozen(slots=True)
@@ -81,24 +86,33 @@ def run_plan(plan: Plan, report: Report) -> Result:
 async def _run(plan: Plan, report: Report) -> Result:
     rules = Rulebook(plan.registry, plan.poll_seconds)
     async with open_world(plan.place, plan.environment, speed=plan.speed, seed=plan.seed) as world:
-        with open_ledger(world, rules, journal=plan.journal, record=plan.record, seed=plan.seed) as ledger:
-            return await Run(plan, rules, world, ledger, report).run()
+        if not plan.live:
+            with open_ledger(world, rules, journal=plan.journal, record=plan.record, seed=plan.seed) as ledger:
+                return await Run(plan, rules, world, ledger, report).run()
+        async with open_live(world, rules, plan.journal, plan.seed) as live:
+            with open_ledger(world, rules, journal=live.journal, record=plan.record, seed=plan.seed, house=live.house) as ledger:
+                return await Run(plan, rules, world, ledger, report, live.guardian).run()
 
 
 class Run:
     """One run of the tree in an open world. `system`, `register` and `venue` may be looked at while it runs; `stop` ends it."""
 
-    def __init__(self, plan: Plan, rules: Rulebook, world: World, ledger: Ledger, report: Report) -> None:
+    def __init__(
+        self, plan: Plan, rules: Rulebook, world: World, ledger: Ledger, report: Report, guardian: Guardian | None = None
+    ) -> None:
         self._plan = plan
         self._rules = rules
         self._world = world
         self._ledger = ledger
         self._report = report
         self.venue = ledger.venue
+        self.guardian = guardian
         self.register = KillRegister(on_trip=self.venue.fire, listeners=(self._tell_trip,))
         self.register.resume(ledger.past.counters, ledger.past.standing)
         self.venue.covers = self.register.fences
+        self.venue.on_deaf = self._on_deaf
         self._draining = False
+        self._proved_empty = False
         self._done = trio.Event()
         self._code = ExitCode.OK
         self._scores: Mapping[str, Mapping[str, float | int | None]] = {}
@@ -129,8 +143,12 @@ class Run:
                 nursery.start_soon(self._await_tree, top)
                 await self._done.wait()
                 held, waiting = await self._drain()
+                if self.guardian is not None and self._proved_empty:
+                    self.guardian.closing()
                 await system.stop(top)
             nursery.cancel_scope.cancel()
+        if self.guardian is not None and self._proved_empty:
+            self.guardian.release()
         return Result(self._code, self._sum_up(held, waiting))
 
     def _tree(self, system: ActorSystem) -> ChildSpec:
@@ -147,6 +165,9 @@ class Run:
                 run=ledger.run,
                 seed=self._plan.seed,
                 cash=ledger.cash,
+                pregames=ledger.past.pregames,
+                guardian=self.guardian,
+                unready=self._unready,
             ),
         )
 
@@ -162,7 +183,13 @@ class Run:
         """End the run in good order, as its duration would."""
         self._done.set()
 
-    # Hooks of the runtime: synchronous, and before any restart
+    def _unready(self) -> TripReason | None:
+        """Why no order may leave now, for guard's and venue's part."""
+        if not self.venue.hears():
+            return TripReason.VENUE_DOWN
+        return None if self.guardian is None else self.guardian.refusal()
+
+    # Hooks of the venue and of the runtime: synchronous, and before any restart
 
     def _on_exit(self, spec: ChildSpec, reason: Reason) -> None:
         if self._draining or is_normal(reason):
@@ -177,6 +204,12 @@ class Run:
             # It may be long before it can speak for itself again.
             state = "down" if oracle == spec.id else "muted"
             self.system.address("telemetry").tell(Standing(oracle, state, explain(reason), self._world.clock.now()))
+
+    def _on_deaf(self, why: str) -> None:
+        """Fills may come that nobody tells us of: nothing rests until they are told again, and the lists have been read."""
+        if not self._draining:
+            _LOG.error("the venue has fallen silent", why=why)
+            self.register.trip(GLOBAL, TripReason.VENUE_DOWN, source="venue", at=self._world.clock.now(), hold_s=DEAF_HOLD_S)
 
     def _on_overflow(self, address: Address, lane: object) -> None:
         """A lane that must not lose was full: nobody knows what was lost, so nothing is quoted until the operator has looked."""
@@ -247,7 +280,8 @@ class Run:
         with trio.move_on_after(DRAIN_WITHIN_S):
             if self._code is ExitCode.GAVE_UP:
                 await self._see_off()
-            while self._code is not ExitCode.GAVE_UP and not await self._ask("gateway", Drain(self._world.clock.now())):
+            while self._code is not ExitCode.GAVE_UP and not self._proved_empty:
+                self._proved_empty = await self._ask("gateway", Drain(self._world.clock.now())) is True
                 await trio.sleep(0.05)
             answer = await self._ask("risk", ExposureRequest())
             held = answer if isinstance(answer, Exposure) else None

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 import attrs
 
@@ -26,6 +27,7 @@ from chimera.conventions import Money
 from chimera.errors import ConfigError
 from chimera.intake import Observer
 from chimera.journal.recording import Manifest, RecordingKind
+from chimera.journal.records import Pregame
 from chimera.journal.store import JournalReader, JournalStore
 from chimera.journal.venue_log import VenueLogFile, read_venue_log, venue_log_path
 from chimera.paper_tap import PaperTap
@@ -41,11 +43,12 @@ JOURNALS = Path("journal")
 
 @attrs.frozen(slots=True)
 class Past:
-    """What earlier runs left in a journal: the kill register's counters and standing kills, and how many runs there were."""
+    """What earlier runs left in a journal: counters and standing kills of the kill register, pregame prices, and how many runs it holds."""
 
     counters: Mapping[str, int] = attrs.Factory(dict)
     standing: tuple[Trip, ...] = ()
     runs: int = 0
+    pregames: tuple[Pregame, ...] = ()
 
 
 @attrs.frozen(slots=True)
@@ -83,10 +86,30 @@ class Ledger:
         return lambda: RecorderActor(door=world.door, directory=directory, manifest=manifest, telemetry=telemetry)
 
 
+@attrs.frozen(slots=True)
+class Housed:
+    """A venue with what it lives by: its own task, and what it must see at the door. `cash` is the account's.
+
+    `lasting` says that its client ids are never freed, so that a run's name must never come again.
+    """
+
+    venue: OpenVenue
+    keep: Callable[[], Awaitable[None]]
+    cash: Money
+    taps: tuple[Observer, ...] = ()
+    lasting: bool = False
+
+
+House: TypeAlias = Callable[[VenueLog, tuple[Line, ...]], Housed]
+"""Opens the venue of a run, given the log it writes and what earlier runs wrote there."""
+
+
 @contextmanager
-def open_ledger(world: World, rules: Rulebook, *, journal: Path | None, record: Path | None, seed: int) -> Iterator[Ledger]:
-    """Open the files of a run. ConfigError where a file cannot be, is another's, or is in use by another process."""
-    path = journal or _fresh(world)
+def open_ledger(
+    world: World, rules: Rulebook, *, journal: Path | None, record: Path | None, seed: int, house: House | None = None
+) -> Iterator[Ledger]:
+    """Open the files of a run; on paper without a `house`. ConfigError where a file cannot be, is another's, or is in use."""
+    path = journal or fresh_journal(world)
     past = _past(path)
     log_path = venue_log_path(path)
     lines = tuple(read_venue_log(log_path)) if log_path.exists() else ()
@@ -94,16 +117,17 @@ def open_ledger(world: World, rules: Rulebook, *, journal: Path | None, record: 
         raise ConfigError(f"{log_path}: the venue's log of this journal is missing; restore it beside the journal or name another journal")
     with closing(VenueLogFile(log_path)) as file:
         log = VenueLog(file.write, lines[-1].seq if lines else 0)
-        venue = _paper(world, rules, log, lines, seed)
-        yield Ledger(
-            path, f"{world.place.kind.value}{past.runs + 1}", past, venue, record, seed, rules.cash,
-            keep=partial(pump, venue, world.clock), taps=(PaperTap(venue),),
-        )  # fmt: skip
+        housed = _paper(world, rules, log, lines, seed) if house is None else house(log, lines)
+        run = f"{world.place.kind.value}{past.runs + 1}" + (f"-{int(world.clock.now()):x}" if housed.lasting else "")
+        yield Ledger(path, run, past, housed.venue, record, seed, housed.cash, housed.keep, housed.taps)
 
 
-def _fresh(world: World) -> Path:
+def fresh_journal(world: World) -> Path:
     """A name for a new journal, from the world and the machine's time."""
-    JOURNALS.mkdir(exist_ok=True)
+    try:
+        JOURNALS.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{JOURNALS.absolute()}: cannot hold journals: {error.strerror}; give --journal FILE") from None
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%d-%H%M%S")
     return JOURNALS / f"{world.place.kind.value}-{stamp}-{os.getpid()}.db"
 
@@ -114,12 +138,13 @@ def _past(path: Path) -> Past:
     with JournalReader(path) as reader:
         # Every orderly end latches GLOBAL; that is not a reason to stay latched.
         standing = tuple(trip for trip in reader.standing_kills() if trip.reason is not Reason.SHUTDOWN)
-        return Past(reader.counters(), standing, len(reader.runs()))
+        return Past(reader.counters(), standing, len(reader.runs()), reader.pregames())
 
 
-def _paper(world: World, rules: Rulebook, log: VenueLog, lines: tuple[Line, ...], seed: int) -> PaperVenue:
+def _paper(world: World, rules: Rulebook, log: VenueLog, lines: tuple[Line, ...], seed: int) -> Housed:
     low, high = rules.registry.paper.latency_ms
     exchange = PaperExchange(log, rules.cash)
     exchange.open(world.clock.now(), lines)
     rng = Random(f"{seed}/paper")  # noqa: S311 - simulated latency
-    return PaperVenue(exchange, log, clock=world.clock, rng=rng, latency=Latency(low / 1000.0, high / 1000.0))
+    venue = PaperVenue(exchange, log, clock=world.clock, rng=rng, latency=Latency(low / 1000.0, high / 1000.0))
+    return Housed(venue, partial(pump, venue, world.clock), rules.cash, (PaperTap(venue),))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import structlog
 import trio
 
 from chimera.clock import WorldClock
@@ -23,8 +24,8 @@ from chimera.errors import CredentialError
 from chimera.guard.page import Page, Phase
 from chimera.trading.reasons import Reason
 
+_LOG = structlog.get_logger("chimera.guardian")
 WATCHING_WITHIN_S: Final = 20.0
-LEFT_WITHIN_S: Final = 5.0
 INPUT_WITHIN_S: Final = 2.0
 """Machine seconds within which an input that came in must have been handled."""
 
@@ -86,16 +87,24 @@ class Guardian:
 
     def release(self) -> None:
         """Everything has stopped in good order."""
+        self._leave(Phase.RELEASED)
+
+    def abandon(self) -> None:
+        """It could not be proved that nothing rests: the guard empties the book while this process waits for it."""
+        self._leave(Phase.ABANDONED)
+
+    def _leave(self, phase: Phase) -> None:
         self.page.expect(0.0)
-        self.page.enter(Phase.RELEASED)
+        self.page.enter(phase)
 
 
 @asynccontextmanager
 async def guarded(plan: GuardPlan, clock: WorldClock) -> AsyncIterator[Guardian]:
     """Start a guard and have it watch this process for the length of the block.
 
-    It ends with the block if it was released; if not, it stays, and fires when this process ends. ConfigError where the page is held by
-    another trader, CredentialError where the guard does not come to watch.
+    Leaving the block waits for it to end: at once if it was released, or when the book is proved empty (more than a minute) if the orders
+    were abandoned; a block that ends with neither has abandoned them. ConfigError where another trader holds the page, CredentialError
+    where the guard does not come to watch.
     """
     page = Page.create(plan.page)
     child = await trio.lowlevel.open_process(
@@ -104,11 +113,19 @@ async def guarded(plan: GuardPlan, clock: WorldClock) -> AsyncIterator[Guardian]
     )  # fmt: skip
     try:
         await _until_watching(child, page)
-        yield Guardian(page, clock)
-    finally:
-        if page.phase is Phase.RELEASED:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + LEFT_WITHIN_S):
+        guardian = Guardian(page, clock)
+        try:
+            yield guardian
+        finally:
+            if page.phase is Phase.STARTING:
+                # Nothing is ever placed before the first proof of progress.
+                guardian.release()
+            elif page.phase is not Phase.RELEASED:
+                guardian.abandon()
+                _LOG.warning("the guard empties the book; this takes more than a minute")
+            with trio.CancelScope(shield=True):
                 await child.wait()
+    finally:
         page.close()
 
 

@@ -18,7 +18,7 @@ import attrs
 
 from actors.runtime import Lane, Message
 from chimera.conventions import Count, Money, Price, Side
-from chimera.journal.records import Decision, Intent, Record
+from chimera.journal.records import Decision, Intent, Pregame, Record
 from chimera.markets import Market
 from chimera.trading.kill import Trip
 from chimera.trading.quotes import Waterfall
@@ -108,7 +108,19 @@ class TopOfBook(Message):
         return self.market
 
 
-# Observation: oracle -> pricer
+# Observation: odds -> oracle -> pricer
+
+
+@attrs.frozen(slots=True)
+class Prior(Message):
+    """odds -> game oracles: what bookmakers thought of one game before it began, conflated by game; told again on `Resend`."""
+
+    LANE: ClassVar[Lane] = Lane.CONFLATED
+    told: Pregame
+
+    @property
+    def conflation_key(self) -> str:
+        return self.told.unit
 
 
 class Phase(enum.StrEnum):

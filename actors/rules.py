@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from actors.oracles.nba import NbaOracleSettings
+from actors.oracles.track import OracleSettings
 from actors.pricer import PricerSettings
 from chimera.conventions import CONTRACT, DOLLAR, Money
 from chimera.models.blend import POOL_PRIORS
@@ -87,15 +87,17 @@ class Rulebook:
         """How old a quote may be; never less than what a healthy feed polled this slowly gives."""
         return max(signal.thresholds.quote_age_seconds, POLLS_TO_STALE * self.poll(signal))
 
-    def oracle(self, signal: Signal) -> NbaOracleSettings:
+    def oracle(self, signal: Signal) -> OracleSettings:
         """The settings of a signal's oracle."""
-        return NbaOracleSettings(
+        return OracleSettings(
             poll_s=self.poll(signal),
             stale_s=signal.thresholds.stale_seconds,
             kill_multiple=signal.thresholds.kill_multiple,
             base_edge_cents=signal.edges.base_cents,
             endgame_edge_cents=signal.edges.endgame_cents,
             overtime_edge_cents=signal.edges.overtime_cents,
+            power_play_edge_cents=signal.edges.power_play_cents,
+            empty_net_edge_cents=signal.edges.empty_net_cents,
         )
 
     def pricer(self, signal: Signal) -> PricerSettings:

@@ -23,6 +23,7 @@ from actors.runtime import Address, TrioActor, handles
 from chimera.clock import WorldClock
 from chimera.errors import FeedError, VenueError
 from chimera.intake import Connection, Door, Frame
+from chimera.kalshi.notices import Notice
 from chimera.kalshi.session import ExchangeSession
 from chimera.kalshi.stream import (
     BOOK,
@@ -154,7 +155,8 @@ class StreamActor(TrioActor):
         if self._wanted:
             self._listed.set()
         else:
-            self._listed = trio.Event()
+            if self._listed.is_set():  # else `_run` waits for this very event
+                self._listed = trio.Event()
             self._stand("idle", "no market is listed", message.at)
         self._command(lambda link: link.align(self._wanted))
 
@@ -222,7 +224,7 @@ class StreamActor(TrioActor):
 
     def _take(self, link: _Link, frame: Frame) -> None:
         self._counts["frames"] += 1
-        for event in link.protocol.feed(frame.body):
+        for event in link.protocol.feed(frame.body, round(1000 * self._session.exchange_time(frame.received_wall))):
             self._on_event(link, event, frame)
 
     def _on_event(self, link: _Link, event: Event, frame: Frame) -> None:
@@ -253,7 +255,7 @@ class StreamActor(TrioActor):
             case Malformed():
                 self._counts["malformed"] += 1
                 self._stand(self._state, f"{self._counts['malformed']} malformed: {event.error}", at)
-            case Whole():
+            case Whole() | Notice():
                 pass  # none is asked for
             case _:
                 assert_never(event)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from random import Random
+from typing import Final
 
 import attrs
 
@@ -28,6 +29,8 @@ from actors.guardian import Guardian
 from actors.heartbeat import Heartbeat
 from actors.journal import JournalActor
 from actors.oracles.nba import NbaOracle
+from actors.oracles.nhl import NhlOracle
+from actors.oracles.odds import OddsOracle
 from actors.pricer import PricerActor
 from actors.recorder import RecorderActor
 from actors.reconciler import Reconciler
@@ -53,6 +56,8 @@ from actors.venue import VenueActor
 from actors.worlds import World
 from chimera.conventions import Money
 from chimera.feeds.espn import EspnClient
+from chimera.feeds.odds_api import SPORTS
+from chimera.journal.records import Pregame
 from chimera.kalshi.rest import KalshiRest
 from chimera.markets import Market
 from chimera.settings import Signal
@@ -64,6 +69,7 @@ from chimera.trading.venue import OpenVenue
 ALWAYS = math.inf
 BUDGET = ".budget"
 """Ends the name of the supervisor that counts an oracle's retries."""
+ORACLES: Final[dict[str, type[NbaOracle] | type[NhlOracle]]] = {"nba": NbaOracle, "nhl": NhlOracle}
 ORACLE_BUDGET, ORACLE_PERIOD_S, ORACLE_BACKOFF, MUTED_S = 5, 120.0, Backoff(min=0.5, max=30.0), 300.0
 
 
@@ -82,6 +88,7 @@ class Parts:
     cash: Money
     guardian: Guardian | None = None
     unready: Callable[[], Reason | None] = lambda: None
+    pregames: tuple[Pregame, ...] = ()
 
 
 def build(system: ActorSystem, parts: Parts) -> ChildSpec:
@@ -92,6 +99,8 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
     telemetry, gateway, journal, risk, scorekeeper = (at(name) for name in ("telemetry", "gateway", "journal", "risk", "scorekeeper"))
     pricers = {signal.name: at(f"pricer.{signal.name}") for signal in rules.signals}
     day = DayBook()
+    odds = (at("odds"),) if world.odds is not None and rules.registry.odds.enabled else ()
+    held = {pregame.unit: pregame for pregame in parts.pregames}
 
     def rng(name: str) -> Random:
         return Random(f"{parts.seed}/{name}")  # noqa: S311 - jitter and simulation, never keys
@@ -108,13 +117,21 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
     watched = (
         "journal", "recorder", "venue", "gateway", "reconciler", "heartbeat", "stream", "universe", "scorekeeper", "telemetry",
         *(f"pricer.{signal.name}" for signal in rules.signals), *(signal.name for signal in rules.signals),
+        *(each.name for each in odds),
     )  # fmt: skip
 
     def oracle(signal: Signal) -> Callable[[], TrioActor]:
-        espn = EspnClient(door, world.espn_url)
-        return lambda: NbaOracle(
+        espn = EspnClient(door, world.espn_url, league=signal.oracle)
+        return lambda: ORACLES[signal.oracle](
             espn=espn, clock=clock, register=register, pricer=pricers[signal.name], telemetry=telemetry, universe=at("universe"),
-            settings=rules.oracle(signal), rng=rng(signal.name), priors=world.priors,
+            settings=rules.oracle(signal), rng=rng(signal.name), priors=world.priors, odds=next(iter(odds), None),
+        )  # fmt: skip
+
+    def bookmakers() -> TrioActor:
+        assert world.odds is not None
+        return OddsOracle(
+            odds=world.odds, clock=clock, leagues={signal.oracle: at(signal.name) for signal in rules.signals if signal.oracle in SPORTS},
+            journal=journal, telemetry=telemetry, universe=at("universe"), rng=rng("odds"), held=held,
         )  # fmt: skip
 
     def pricer(signal: Signal) -> Callable[[], TrioActor]:
@@ -129,7 +146,7 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         ChildSpec("venue", lambda: VenueActor(venue=parts.venue, gateway=gateway, clock=clock, telemetry=telemetry)),
         ChildSpec("gateway", lambda: Gateway(
             venue=parts.venue, register=register, journal=journal, risk=risk, scorekeeper=scorekeeper, telemetry=telemetry, pricers=pricers,
-            universe=at("universe"), clock=clock, caps=rules.caps, expiry=rules.expiry, write_capacity=rules.write_capacity,
+            universe=at("universe"), clock=clock, caps=rules.caps, expiry=rules.expiry, write_capacity=int(session.limiter.write_capacity),
             cash=parts.cash, day=day, run=parts.run, unready=parts.unready,
         )),
         ChildSpec("risk", lambda: Risk(
@@ -149,14 +166,14 @@ def build(system: ActorSystem, parts: Parts) -> ChildSpec:
         )),
         ChildSpec("universe", lambda: UniverseActor(
             rest=KalshiRest(door, session, rng("rest")), clock=clock, register=register, series=rules.series, telemetry=telemetry,
-            listings=(at("venue"), gateway, at("stream"), *pricers.values(), *(at(signal.name) for signal in rules.signals)),
+            listings=(at("venue"), gateway, at("stream"), *pricers.values(), *(at(signal.name) for signal in rules.signals), *odds),
             settlements=(at("venue"), gateway, scorekeeper),
             books=at("books"), book_spec=book_spec,
         )),
         _branch("books", lambda: DynamicSupervisor(intensity=20, period=60.0)),
     )  # fmt: skip
     strategy = tuple(ChildSpec(f"pricer.{signal.name}", pricer(signal)) for signal in rules.signals)
-    oracles = tuple(_muting(signal.name, oracle(signal)) for signal in rules.signals)
+    oracles = (*(_muting(signal.name, oracle(signal)) for signal in rules.signals), *(_muting(each.name, bookmakers) for each in odds))
     ops = (
         ChildSpec("scorekeeper", lambda: Scorekeeper(journal=journal), backoff=Backoff(min=1.0, max=60.0)),
         ChildSpec("telemetry", Telemetry, backoff=Backoff(min=1.0, max=60.0)),
@@ -201,7 +218,7 @@ def death_scope(name: str, domains: frozenset[str]) -> tuple[Scope, float] | Non
         return domain(root), 10.0
     if root == "pricer":
         return domain(rest), 5.0
-    if root in {"memory", "journal", "recorder", "ops", "scorekeeper", "telemetry", "app", "books", "oracles"}:
+    if root in {"memory", "journal", "recorder", "ops", "scorekeeper", "telemetry", "app", "books", "oracles", "odds"}:
         return None
     return GLOBAL, 5.0
 

@@ -27,6 +27,8 @@ from chimera.trading.kill import GLOBAL, KillRegister
 _LOG = structlog.get_logger("chimera")
 
 POLL_S: Final = 30.0
+RETRY_S: Final = 5.0
+"""World seconds until an exchange that did not answer is asked again."""
 TERMS_S: Final = 3600.0
 """World seconds for which a series' and an event's fee terms are taken as read; Kalshi changes them on a schedule."""
 HORIZON_S: Final = 36 * 3600.0
@@ -103,16 +105,18 @@ class UniverseActor(TrioActor):
                     await self._poll(series)
                 except VenueError as fault:
                     faults.append(f"{series}: {fault}")
-            self._tell_listing()
+            # That nothing is listed is known only from an answer.
+            if self._listed or not faults:
+                self._tell_listing()
             self._stand("stale" if faults else "ready", "; ".join(faults))
-            await self._nap()
+            await self._nap(min(RETRY_S, self._poll_s) if faults else self._poll_s)
 
-    async def _nap(self) -> None:
+    async def _nap(self, seconds: float) -> None:
         """World seconds until the next poll, or less when told. Whoever asked during a poll has been answered by it."""
         wake = self._wake = trio.Event()
 
         async def alarm() -> None:
-            await self._clock.sleep(self._poll_s)
+            await self._clock.sleep(seconds)
             wake.set()
 
         async with trio.open_nursery() as nursery:

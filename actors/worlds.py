@@ -31,7 +31,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chimera.clock import MAX_SPEED, VirtualClock, WorldClock
 from chimera.errors import ChimeraError, ConfigError, CredentialError
-from chimera.intake import Door
+from chimera.feeds import odds_api
+from chimera.feeds.odds_api import OddsClient
+from chimera.intake import Door, Writer
 from chimera.intake_live import LiveDoor
 from chimera.intake_recorded import RecordedDoor
 from chimera.journal.recording import GamePrior, RecordingReader
@@ -93,8 +95,20 @@ async def _never() -> None:
 
 
 @attrs.frozen(slots=True)
+class GuardKey:
+    """The guard's own API key."""
+
+    key_id: str
+    path: Path
+
+
+@attrs.frozen(slots=True)
 class World:
-    """An open world. `ended` returns when there is nothing more to come; `notes` is what a summary must say about it."""
+    """An open world. `ended` returns when there is nothing more to come; `notes` is what a summary must say about it.
+
+    `odds` is where bookmakers' prices come from, None where there are none. `writer` is where orders can be sent, None in a recording.
+    `lifeline` is a descriptor that keeps what serves the world alive.
+    """
 
     place: Place
     clock: WorldClock
@@ -105,6 +119,10 @@ class World:
     notes: tuple[str, ...] = ()
     seconds: float = math.inf
     priors: tuple[GamePrior, ...] = ()
+    odds: OddsClient | None = None
+    writer: Writer | None = None
+    guard_key: GuardKey | None = None
+    lifeline: int | None = None
 
 
 @asynccontextmanager
@@ -116,9 +134,9 @@ async def open_world(place: Place, environment: Environment, *, speed: float | N
     elif place.kind is Kind.EMBEDDED:
         if speed is not None and speed > MAX_SPEED:
             raise ConfigError(f"--speed {speed:g}: the embedded world runs at most {MAX_SPEED:g} times as fast as the machine")
-        async with _embedded(speed or 1.0, seed) as ready_file:
+        async with _embedded(speed or 1.0, seed) as (ready_file, lifeline):
             async with _attached(place, ready_file) as world:
-                yield world
+                yield attrs.evolve(world, lifeline=lifeline)
     elif place.kind is Kind.SIM:
         if speed is not None:
             raise ConfigError("--speed: a running simulator has its own; leave it out with --world sim:FILE")
@@ -146,7 +164,21 @@ async def _real(place: Place, environment: Environment) -> AsyncIterator[World]:
     session = ExchangeSession(signer, clock, rest_url=rest_url, ws_url=ws_url)
     async with LiveDoor(clock) as door:
         door.on_response(session.observe_response)
-        yield World(place, clock, door, session, environment.espn_base_url)
+        key = environment.odds_api_key
+        odds = None if key is None else _bookmakers(door, key.get_secret_value(), odds_api.BASE_URL)
+        yield World(place, clock, door, session, environment.espn_base_url, odds=odds, writer=door, guard_key=guard_key(environment))
+
+
+def _bookmakers(door: LiveDoor, key: str, url: str) -> OddsClient:
+    odds = OddsClient(door, key, url)
+    door.on_response(odds.observe)
+    return odds
+
+
+def guard_key(environment: Environment) -> GuardKey | None:
+    """The guard's key, where one is set."""
+    key_id, path = environment.kalshi_guard_key_id, environment.kalshi_guard_private_key_path
+    return GuardKey(key_id, path) if key_id and path is not None else None
 
 
 @asynccontextmanager
@@ -158,7 +190,9 @@ async def _attached(place: Place, ready_file: Path) -> AsyncIterator[World]:
     session = ExchangeSession(signer, clock, rest_url=ready.rest_url, ws_url=ready.ws_url)
     async with LiveDoor(clock) as door:
         door.on_response(session.observe_response)
-        yield World(place, clock, door, session, ready.espn_url)
+        guard = GuardKey(ready.guard_key_id, Path(ready.guard_private_key_path)) if ready.guard_key_id else None
+        odds = None if ready.odds_url is None else _bookmakers(door, "loopback", ready.odds_url)
+        yield World(place, clock, door, session, ready.espn_url, odds=odds, writer=door, guard_key=guard)
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -172,6 +206,9 @@ class _Ready(msgspec.Struct, frozen=True):
     world_unix: float
     monotonic_ns: int
     speed: Annotated[float, msgspec.Meta(gt=0, le=MAX_SPEED)]
+    odds_url: str | None = None
+    guard_key_id: str = ""
+    guard_private_key_path: str = ""
 
 
 def _read_ready(path: Path) -> _Ready:
@@ -182,8 +219,8 @@ def _read_ready(path: Path) -> _Ready:
 
 
 @asynccontextmanager
-async def _embedded(speed: float, seed: int) -> AsyncIterator[Path]:
-    """Run a simulator as a child; it also dies with us, when its standard input closes."""
+async def _embedded(speed: float, seed: int) -> AsyncIterator[tuple[Path, int]]:
+    """Run a simulator as a child: its ready file, and the pipe it lives by. It dies when the last holder of that pipe does."""
     with tempfile.TemporaryDirectory(prefix="chimera-world-") as folder:
         ready_file = Path(folder) / "ready.json"
         origin = f"{time.monotonic_ns()},{time.time():.6f},{speed:g}"
@@ -195,7 +232,8 @@ async def _embedded(speed: float, seed: int) -> AsyncIterator[Path]:
         )
         try:
             await _until_ready(child, ready_file)
-            yield ready_file
+            assert isinstance(child.stdin, trio.lowlevel.FdStream)
+            yield ready_file, child.stdin.fileno()
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_WITHIN_S):
                 child.send_signal(signal.SIGTERM)
@@ -243,4 +281,5 @@ async def _recording(place: Place, speed: float | None) -> AsyncIterator[World]:
         notes=(*manifest.labels, *manifest.notes),
         seconds=reader.end_unix - reader.origin_unix,
         priors=manifest.priors,
+        odds=OddsClient(door, "recorded", "http://recorded") if any(map(odds_api.is_odds, manifest.streams)) else None,
     )

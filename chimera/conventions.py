@@ -71,7 +71,8 @@ def parse_money(dollars: str) -> Money:
 
 def format_price(price: Price) -> str:
     """A price as Kalshi writes it: "0.4600"."""
-    return f"{price // ONE}.{price % ONE:04d}"
+    sign, size = ("-", -price) if price < 0 else ("", price)
+    return f"{sign}{size // ONE}.{size % ONE:04d}"
 
 
 def format_count(count: Count) -> str:

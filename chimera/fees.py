@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import attrs
 
-from chimera.conventions import CONTRACT, ONE, Count, Money, Price, Side, cost
+from chimera.conventions import CONTRACT, ONE, Count, Money, Price, Side, complement, cost
 from chimera.markets import FeeTerms
 
 RATE = Fraction(7, 100)
@@ -57,7 +57,7 @@ def trade_fee(price: Price, count: Count, rate: Fraction) -> Money:
     """The model fee of one fill, rounded up to 1e-6 $, before alignment. ValueError for a price outside [0, ONE] or a negative count."""
     if not 0 <= price <= ONE or count < 0:
         raise ValueError(f"no fill has price {price} and count {count}: a price lies in [0, {ONE}] and a count is not negative")
-    return -(-rate.numerator * count * price * (ONE - price) // (rate.denominator * _UNITS))
+    return -(-rate.numerator * count * price * complement(price) // (rate.denominator * _UNITS))
 
 
 @attrs.define(slots=True)

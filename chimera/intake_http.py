@@ -19,6 +19,9 @@ from chimera.intake import NotSent
 
 USER_AGENT = "chimera/4"
 
+_CONNECT_SHARE = 0.45
+"""Of the time for a request, what TCP may take and again what TLS may."""
+
 
 @attrs.define(slots=True)
 class Request:
@@ -86,7 +89,8 @@ class HttpPool:
             request.url,
             headers=headers,
             content=request.body or None,
-            timeout=httpx.Timeout(timeout),
+            # A handshake that our own deadline cut short would leave its socket to the garbage collector; httpx's closes it.
+            timeout=httpx.Timeout(timeout, connect=_CONNECT_SHARE * timeout),
             extensions={"trace": request.trace},
         )
         response = await self._client.send(asked, stream=True)

@@ -19,7 +19,7 @@ import attrs
 
 from chimera.conventions import CENT, ONE, Price
 from chimera.kalshi.schema import KalshiEvent, KalshiMarket, KalshiSeries
-from chimera.teams import NBA, League, Team
+from chimera.teams import NBA, NHL, League, Team
 
 Band: TypeAlias = tuple[Price, Price, Price]
 """(start, end, step) of one stretch of prices, both ends included."""
@@ -170,12 +170,16 @@ class _GameSeries:
     sport: str
 
 
-_GAMES: Final = {"KXNBAGAME": _GameSeries("nba", NBA, "basketball")}
+_GAMES: Final = {
+    "KXNBAGAME": _GameSeries("nba", NBA, "basketball"),
+    "KXNHLGAME": _GameSeries("nhl", NHL, "hockey"),
+}
 
 _EVENT = re.compile(r"(?P<series>[A-Z0-9]+)-(?P<year>\d\d)(?P<month>[A-Z]{3})(?P<day>\d\d)(?P<codes>[A-Z]{4,})")
 _RULES = re.compile(
-    r"If (?P<winner>.+?) wins the (?P<first>.+?) (?P<between>at|vs\.?) (?P<second>.+?) (?:men['\u2019]s )?professional (?P<sport>\w+) game "
-    r"originally scheduled for (?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}), (?P<year>\d{4}), then the market resolves to Yes\."
+    r"If (?P<winner>.+?) wins the (?:Game \d: )?(?P<first>.+?) (?P<between>at|vs\.?) (?P<second>.+?) "
+    r"(?:(?:men['\u2019]s )?professional (?P<sport>\w+)|(?P<league>[A-Z]{3,4})) game "
+    r"(?:originally )?scheduled for (?P<month>[A-Z][a-z]{2}) (?P<day>\d{1,2}), (?P<year>\d{4}), then the market resolves to Yes\."
 )
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
@@ -226,7 +230,8 @@ def _check_rules(rules: str, game: _GameSeries, team: Team, sides: tuple[Team, T
     said = _RULES.fullmatch(" ".join(rules.split()))
     if said is None:
         raise _Unproved(f"rules_primary is not a wording that is known: {rules[:120]!r}")
-    _agree(said["sport"] == game.sport, f"rules_primary is about {said['sport']}, not {game.sport}")
+    about = said["sport"] or said["league"]
+    _agree(about in (game.sport, game.league.name), f"rules_primary is about {about}, not {game.sport}")
     winner = _named(game.league, said["winner"], "rules_primary")
     _agree(winner is team, f"rules_primary says {winner.code} wins, the ticker {team.code}")
     pair = tuple(_named(game.league, said[part], "rules_primary") for part in ("first", "second"))

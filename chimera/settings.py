@@ -35,8 +35,12 @@ class Edges(_Strict):
     """Required edge in cents: the base of every quote, and what a state of play adds to it."""
 
     base_cents: Cents = Field(description="the edge every quote asks for before anything else")
-    endgame_cents: Cents = Field(default=1.0, description="added in the last two minutes within six points")
+    endgame_cents: Cents = Field(
+        default=1.0, description="added in a close end: basketball's last two minutes within six points, hockey's last five within two"
+    )
     overtime_cents: Cents = Field(default=1.5, description="added in overtime")
+    power_play_cents: Cents = Field(default=1.0, description="added in hockey for each skater that one side has more")
+    empty_net_cents: Cents = Field(default=2.0, description="added in hockey while a goalie is, or by now probably is, off the ice")
 
 
 class SignalLimits(_Strict):
@@ -69,7 +73,7 @@ class Signal(_Strict):
     """One oracle and the Kalshi series it prices."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")] = Field(description="also the domain's name in kill scopes and reports")
-    oracle: Literal["nba"] = Field(description="which oracle prices it")
+    oracle: Literal["nba", "nhl"] = Field(description="which oracle prices it")
     series: Annotated[list[Annotated[str, AfterValidator(_ticker)]], Field(min_length=1)] = Field(description="Kalshi series tickers")
     enabled: bool = True
     poll_seconds: Annotated[float, Field(ge=0.2, le=120, allow_inf_nan=False)] = Field(default=1.5, description="world time between polls")
@@ -81,6 +85,13 @@ class Signal(_Strict):
     limits: SignalLimits
     thresholds: Thresholds = Thresholds()
 
+    @model_validator(mode="after")
+    def _named_for_its_domain(self) -> Signal:
+        # Markets, priors and kill scopes are all found by the domain's name.
+        if self.name != self.oracle:
+            raise ValueError(f"a signal bears the name of its oracle: {self.oracle}, not {self.name}")
+        return self
+
 
 class TotalLimits(_Strict):
     """Hard limits over everything."""
@@ -89,6 +100,12 @@ class TotalLimits(_Strict):
     open_orders: Annotated[int, Field(ge=1, le=10_000)] = Field(description="orders resting or on their way")
     daily_loss_dollars: Dollars = Field(description="a loss of this much since 00:00 ET latches the global kill")
     unit_loss_dollars: Dollars = Field(description="a loss of this much since 00:00 ET in one game stops new orders in it")
+
+
+class Bookmakers(_Strict):
+    """Pregame prices of The Odds API."""
+
+    enabled: bool = Field(default=True, description="whether they are asked for, where ODDS_API_KEY is set")
 
 
 class Paper(_Strict):
@@ -112,6 +129,7 @@ class Registry(_Strict):
     signals: Annotated[list[Signal], Field(min_length=1)]
     limits: TotalLimits
     paper: Paper = Paper()
+    odds: Bookmakers = Bookmakers()
 
     @model_validator(mode="after")
     def _distinct(self) -> Registry:
@@ -121,6 +139,8 @@ class Registry(_Strict):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"signals share a {kind}: {', '.join(twice)}")
+        if not self.enabled:
+            raise ValueError("no signal is enabled, so there is nothing to trade")
         return self
 
     @property

@@ -42,7 +42,7 @@ class League:
         self._espn = {team.espn: team for team in self.teams}
         self._names: dict[str, Team] = {}
         for team in self.teams:
-            for spelling in {_key(text) for text in (team.city, team.name, team.nickname, *team.others)}:
+            for spelling in {_key(text) for text in (team.city, team.name, team.nickname, f"{team.code} {team.nickname}", *team.others)}:
                 if self._names.setdefault(spelling, team) is not team:
                     raise ValueError(f"{name}: {spelling!r} names both {self._names[spelling].code} and {team.code}")
 
@@ -55,7 +55,7 @@ class League:
         return self._espn.get(abbreviation)
 
     def by_name(self, name: str) -> Team | None:
-        """The team with this city (as Kalshi writes it), nickname, full name or other spelling; letter case and dots do not matter."""
+        """The team with this city (as Kalshi writes it), nickname, full name, "NJ Devils" or other spelling, whatever its case and dots."""
         return self._names.get(_key(name))
 
     def split(self, codes: str) -> tuple[Team, Team] | None:
@@ -104,3 +104,46 @@ NBA: Final = League(
     ),
 )
 """The thirty teams. Codes are those of Kalshi's 2025 game tickers; abbreviations those of ESPN's scoreboard."""
+
+
+NHL: Final = League(
+    "NHL",
+    (
+        Team("ANA", "Anaheim Ducks", "Anaheim", "ANA"),
+        Team("BOS", "Boston Bruins", "Boston", "BOS"),
+        Team("BUF", "Buffalo Sabres", "Buffalo", "BUF"),
+        Team("CGY", "Calgary Flames", "Calgary", "CGY"),
+        Team("CAR", "Carolina Hurricanes", "Carolina", "CAR"),
+        Team("CHI", "Chicago Blackhawks", "Chicago", "CHI"),
+        Team("COL", "Colorado Avalanche", "Colorado", "COL"),
+        Team("CBJ", "Columbus Blue Jackets", "Columbus", "CBJ"),
+        Team("DAL", "Dallas Stars", "Dallas", "DAL"),
+        Team("DET", "Detroit Red Wings", "Detroit", "DET"),
+        Team("EDM", "Edmonton Oilers", "Edmonton", "EDM"),
+        Team("FLA", "Florida Panthers", "Florida", "FLA"),
+        Team("LA", "Los Angeles Kings", "Los Angeles", "LA", ("LA Kings",)),
+        Team("MIN", "Minnesota Wild", "Minnesota", "MIN"),
+        Team("MTL", "Montreal Canadiens", "Montreal", "MTL", ("Montr\u00e9al Canadiens", "Montr\u00e9al")),
+        Team("NSH", "Nashville Predators", "Nashville", "NSH"),
+        Team("NJ", "New Jersey Devils", "New Jersey", "NJ"),
+        Team("NYI", "New York Islanders", "New York I", "NYI", ("Islanders", "NY Islanders")),
+        Team("NYR", "New York Rangers", "New York R", "NYR", ("Rangers", "NY Rangers")),
+        Team("OTT", "Ottawa Senators", "Ottawa", "OTT"),
+        Team("PHI", "Philadelphia Flyers", "Philadelphia", "PHI"),
+        Team("PIT", "Pittsburgh Penguins", "Pittsburgh", "PIT"),
+        Team("SEA", "Seattle Kraken", "Seattle", "SEA"),
+        Team("SJ", "San Jose Sharks", "San Jose", "SJ"),
+        Team("STL", "St. Louis Blues", "St. Louis", "STL"),
+        Team("TB", "Tampa Bay Lightning", "Tampa Bay", "TB"),
+        Team("TOR", "Toronto Maple Leafs", "Toronto", "TOR"),
+        Team("UTA", "Utah Mammoth", "Utah", "UTAH", ("Utah Hockey Club",)),
+        Team("VAN", "Vancouver Canucks", "Vancouver", "VAN"),
+        Team("VGK", "Vegas Golden Knights", "Vegas", "VGK"),
+        Team("WPG", "Winnipeg Jets", "Winnipeg", "WPG"),
+        Team("WSH", "Washington Capitals", "Washington", "WSH"),
+    ),
+)
+"""The thirty-two teams. Abbreviations are ESPN's scoreboard's; codes those of Kalshi's game tickers as far as seen, else ESPN's.
+
+A code that Kalshi spells otherwise makes its markets refused, with the code in the reason, and never another team's.
+"""

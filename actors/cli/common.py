@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             if isinstance(error, CredentialError):
                 fail(ExitCode.CREDENTIALS, str(error))
             fail(ExitCode.FAILURE, f"{type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            # Before there was anything to drain: a run that trades takes the signal itself.
+            fail(ExitCode.INTERRUPTED, "interrupted")
 
     return run
 
@@ -140,7 +144,8 @@ def _find(config: Path) -> Path:
 
 def configure_logging(level: str) -> None:
     """Log to stderr: for people on a terminal, as JSON lines otherwise."""
-    renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    people = structlog.dev.ConsoleRenderer(colors=not os.environ.get("NO_COLOR"))
+    renderer: Any = people if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -71,7 +71,7 @@ def main(
     line = _line(rest_url, ca_path, env_file, clock)
     guard = Guard(page, line, clock, Watched(trader, pidfd, _PIPE if parent_pipe else None, kill_file, stall_seconds))
     signal.signal(signal.SIGTERM, lambda _number, _frame: guard.stop())
-    say("watching", trader=trader, page=str(page_path), stall_s=stall_seconds)
+    say("watching", pid=os.getpid(), trader=trader, page=str(page_path), stall_s=stall_seconds)
     verdict = guard.watch()
     say("ended", verdict=verdict.value)
     line.close()

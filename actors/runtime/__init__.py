@@ -11,10 +11,11 @@ starts the next one as the child spec says, with backoff, within an intensity, a
 Supervision is a tree of nurseries: no child outlives its supervisor, no task outlives its actor unless it was given to the system.
 
 The system knows nothing of what the actors do. What it must not do alone it reports in the same step: a death (`on_exit`), a full lane
-(`on_overflow`), a step that held the loop (`on_stall`).
+(`on_overflow`), a step that held the loop (`on_stall`; while it still does, from the watchdog's thread, `on_blocked`), messages that keep
+crashing their receiver (`on_quarantine`).
 """
 
-from actors.runtime.actor import TrioActor, Unhandled, handles
+from actors.runtime.actor import TrioActor
 from actors.runtime.address import Address, Phase
 from actors.runtime.admin import (
     ChildCount,
@@ -34,32 +35,40 @@ from actors.runtime.errors import (
     CallToSelf,
     Exit,
     Ignore,
+    LinkedEnd,
     MailboxFull,
     Reason,
     Refusal,
     Shutdown,
     StartFailed,
+    StashFull,
     SupervisorGaveUp,
     WouldBlockLoop,
     explain,
     is_normal,
 )
+from actors.runtime.events import ActorEnded, ActorStarted, Event, EventStream, LoopHeld, Overflowed, Quarantined
 from actors.runtime.future import Promise, TrioFuture
+from actors.runtime.handlers import Unhandled, handles
 from actors.runtime.incarnation import current_system
-from actors.runtime.lanes import Down, Lane, LanePolicy, Message, Overflow
+from actors.runtime.lanes import Down, Lane, LanePolicy, LinkDown, Message, Overflow
 from actors.runtime.mailbox import LaneMailbox, Undelivered
 from actors.runtime.ref import TrioActorRef
 from actors.runtime.seeding import seeded
-from actors.runtime.snapshot import SystemStatistics
+from actors.runtime.snapshot import Snapshot
 from actors.runtime.spec import BRUTAL_KILL, AutoShutdown, Backoff, ChildSpec, Restart, Strategy
-from actors.runtime.statistics import ActorStatistics, Durations, LaneStatistics
+from actors.runtime.statistics import ActorStatus, Crash, Durations, LaneStatistics, Traced, Work
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.system import ActorSystem
+from actors.runtime.verbs import GetState, GetStatistics, GetStatus, Resume, Suspend, TraceOff, TraceOn, Verb
+from actors.runtime.watchdog import Hold
 
 __all__ = [
     "BRUTAL_KILL",
     "ActorCrashed",
-    "ActorStatistics",
+    "ActorEnded",
+    "ActorStarted",
+    "ActorStatus",
     "ActorSystem",
     "Address",
     "AutoShutdown",
@@ -70,41 +79,61 @@ __all__ = [
     "ChildSpec",
     "ChildStatus",
     "CountChildren",
+    "Crash",
     "DeadLetter",
     "DeadLetters",
     "DeleteChild",
     "Down",
     "Durations",
     "DynamicSupervisor",
+    "Event",
+    "EventStream",
     "Exit",
+    "GetState",
+    "GetStatistics",
+    "GetStatus",
+    "Hold",
     "Ignore",
     "Lane",
     "LaneMailbox",
     "LanePolicy",
     "LaneStatistics",
+    "LinkDown",
+    "LinkedEnd",
+    "LoopHeld",
     "MailboxFull",
     "Message",
     "Overflow",
+    "Overflowed",
     "Phase",
     "Promise",
+    "Quarantined",
     "Reason",
     "Refusal",
     "Restart",
     "RestartChild",
+    "Resume",
     "Shutdown",
+    "Snapshot",
     "StartChild",
     "StartFailed",
+    "StashFull",
     "Strategy",
     "Supervisor",
     "SupervisorGaveUp",
-    "SystemStatistics",
+    "Suspend",
     "TerminateChild",
+    "TraceOff",
+    "TraceOn",
+    "Traced",
     "TrioActor",
     "TrioActorRef",
     "TrioFuture",
     "Undelivered",
     "Unhandled",
+    "Verb",
     "WhichChildren",
+    "Work",
     "WouldBlockLoop",
     "current_system",
     "explain",

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from time import perf_counter_ns
 from types import CoroutineType
-from typing import Any, ClassVar, TypeVar, TypeVarTuple, Unpack
+from typing import Any, ClassVar, TypeVarTuple, Unpack
 
 import outcome
 import pykka
@@ -21,14 +21,18 @@ from pykka._envelope import Envelope
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr, _ActorStop
 
 from actors.runtime.address import Address
-from actors.runtime.errors import ActorCrashed, Ignore, Refusal, Shutdown
+from actors.runtime.errors import Ignore, Refusal, Shutdown
 from actors.runtime.future import Promise, TrioFuture
+from actors.runtime.handlers import Unhandled, handlers_of, handles, verdict
 from actors.runtime.incarnation import claim_birthplace, current_actor
 from actors.runtime.lanes import LanePolicy
 from actors.runtime.mailbox import LaneMailbox, Undelivered, answer, fail, lane_of
 from actors.runtime.pykka_actor import PykkaActor
 from actors.runtime.ref import TrioActorRef
+from actors.runtime.reserved import check_names
+from actors.runtime.stash import STASH_BOUND, Stash
 from actors.runtime.system import ActorSystem
+from actors.runtime.verbs import VERBS, Verb, obey
 
 logger = logging.getLogger("actors")
 
@@ -38,35 +42,9 @@ SLICE_MESSAGES = 64
 SLICE_NS = 500_000
 
 Ts = TypeVarTuple("Ts")
-F = TypeVar("F", bound=Callable[..., object])
 
 _newborn: ContextVar[Address] = ContextVar("newborn")  # from a constructor to pykka's static inbox hook
 _PYKKA = (_ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr)
-
-
-class Unhandled(Refusal):
-    """The actor has no handler for this type of message."""
-
-
-def handles(*kinds: type) -> Callable[[F], F]:
-    """Mark a method, sync or async, as the handler of these message types and of subclasses that have no handler of their own."""
-
-    def mark(method: F) -> F:
-        method.__handles__ = kinds  # type: ignore[attr-defined]  # read back by __init_subclass__
-        return method
-
-    return mark
-
-
-def verdict(name: str, message: object, error: BaseException) -> BaseException:
-    """What the asker is told when a handler raised `error`."""
-    if isinstance(error, Refusal):
-        return error
-    if isinstance(error, Exception) and not isinstance(error, Shutdown):
-        crashed = ActorCrashed(f"{name} crashed handling {type(message).__name__}: {error!r}")
-        crashed.__cause__ = error
-        return crashed
-    return pykka.ActorDeadError(f"{name} ended while handling {type(message).__name__}")
 
 
 class TrioActor(PykkaActor):
@@ -77,20 +55,15 @@ class TrioActor(PykkaActor):
 
     LANE_POLICY: ClassVar[LanePolicy] = LanePolicy()
     SUPERVISES: ClassVar[bool] = False
+    TRAP_EXITS: ClassVar[bool] = False  # True: the end of a linked actor is a LinkDown message, not a crash
+    SURVIVES_ASKS: ClassVar[bool] = False  # True is pykka's own rule: what an ask raises goes to its asker, and the actor lives on
+    STASH_BOUND: ClassVar[int] = STASH_BOUND
     _HANDLERS: ClassVar[dict[type, Callable[[Any, Any], object]]] = {}
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        names: dict[type, str] = {}
-        for owner in reversed(cls.__mro__):
-            own: dict[type, str] = {}
-            for name, attribute in vars(owner).items():
-                for kind in getattr(attribute, "__handles__", ()):
-                    if kind in own:
-                        raise TypeError(f"{owner.__name__}: {own[kind]} and {name} both handle {kind.__name__}")
-                    own[kind] = name
-            names.update(own)
-        cls._HANDLERS = {kind: getattr(cls, name) for kind, name in names.items()}
+        check_names(cls)
+        cls._HANDLERS = handlers_of(cls)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         self.address: Address = claim_birthplace(type(self).__name__)
@@ -101,6 +74,8 @@ class TrioActor(PykkaActor):
         self._nursery: trio.Nursery | None = None
         self._task: trio.lowlevel.Task | None = None
         self._promises: set[Promise[object]] = set()
+        self._in_hand: Envelope[object] | None = None
+        self._stash = Stash(self.address.name, self.STASH_BOUND)
 
     # pykka's hooks for new actor types
 
@@ -161,6 +136,27 @@ class TrioActor(PykkaActor):
         promise.listen(lambda _: self._promises.discard(promise))
         return promise
 
+    def stash(self) -> None:
+        """Put the message in hand aside, with its asker; the last thing a handler does. Raises StashFull past STASH_BOUND.
+
+        What is still aside when this incarnation ends waits for the next one, before everything else in its lane.
+        """
+        if self._in_hand is None or self.address.ledger.current is None:
+            raise RuntimeError(f"{self.address.name} has no message in hand to put aside")
+        self._stash.add(self._in_hand)
+
+    def unstash(self) -> int:
+        """Return what was put aside to the front of its lanes, in the order it came; how many messages."""
+        return self._stash.give_back(self.address.mailbox)
+
+    def link(self, other: Address) -> None:
+        """Share the fate of whoever lives at `other`, both ways; see Address.link."""
+        self.address.link(other)
+
+    def unlink(self, other: Address) -> None:
+        """Share it no more."""
+        self.address.unlink(other)
+
     # One incarnation
 
     @property
@@ -174,6 +170,11 @@ class TrioActor(PykkaActor):
     def spawned(self) -> int:
         """How many tasks of this incarnation run beside its main one."""
         return 0 if self._nursery is None else len(self._nursery.child_tasks)
+
+    @property
+    def stashed(self) -> int:
+        """How many messages are put aside."""
+        return len(self._stash)
 
     def at_work_in(self, task: trio.lowlevel.Task) -> bool:
         """True if `task` is the one that handles messages."""
@@ -214,6 +215,9 @@ class TrioActor(PykkaActor):
         """The last step: nothing may wait for this incarnation any more."""
         self.actor_stopped.set()
         pykka.ActorRegistry.unregister(self.actor_ref)
+        if self._in_hand is not None and self.address.ledger.current is not None:
+            self._stash.drop(self._in_hand.message)  # whoever crashed on a message, or was killed with it, does not get it again
+        self._stash.give_back(self.address.mailbox)
         for promise in list(self._promises):
             promise.fail(pykka.ActorDeadError(f"{self.address.name} ended before it answered"))
         if crash is None:
@@ -224,7 +228,8 @@ class TrioActor(PykkaActor):
             logger.exception("%s: on_failure failed", self.address.name)
 
     async def _work(self) -> None:
-        box, ledger, stopped = self.address.mailbox, self.address.ledger, self.actor_stopped.is_set
+        address, stopped = self.address, self.actor_stopped.is_set
+        box, ledger = address.mailbox, address.ledger
         limit_ns = 1 << 62 if self.system.virtual else SLICE_NS
         taken, began = 0, perf_counter_ns()
         while not stopped():
@@ -233,9 +238,11 @@ class TrioActor(PykkaActor):
                 await box.wait()
                 taken, began = 0, perf_counter_ns()
                 continue
+            if address.quarantine is not None and address.sets_aside(letter):
+                continue
+            self._in_hand = letter
             message = letter.message
-            kind = type(message)
-            ledger.current, ledger.current_since = kind, (start := perf_counter_ns())
+            ledger.current, ledger.current_since = message, (start := perf_counter_ns())
             try:
                 response = self._dispatch(message)
                 if type(response) is CoroutineType:
@@ -247,11 +254,15 @@ class TrioActor(PykkaActor):
                 if letter.reply_to is not None:
                     self._reply(letter, response)
             end = perf_counter_ns()
-            ledger.record(kind, start - letter.put_ns, end - start)
+            ledger.record(message, letter.lane, letter.put_ns, start, end)
             taken += 1
             if taken >= SLICE_MESSAGES or end - began >= limit_ns:
                 await trio.lowlevel.checkpoint()
                 taken, began = 0, perf_counter_ns()
+
+    @handles(*VERBS)
+    def _obey(self, verb: Verb) -> object:
+        return obey(self.address, verb)
 
     def _dispatch(self, message: object) -> object:
         handler = self._HANDLERS.get(type(message))
@@ -283,6 +294,12 @@ class TrioActor(PykkaActor):
         refused = isinstance(error, Refusal)
         if refused:
             self.address.ledger.refusals += 1
+        elif isinstance(error, Exception) and not isinstance(error, Shutdown):
+            if self.SURVIVES_ASKS and letter.reply_to is not None:
+                logger.info("%s gave an exception to its asker", self.address.name, exc_info=error)
+                self.address.ledger.late_replies += not fail(letter, error)
+                return True
+            self.address.crashed_on(letter.message)
         if letter.reply_to is not None:
             self.address.ledger.late_replies += not fail(letter, verdict(self.address.name, letter.message, error))
         elif refused:

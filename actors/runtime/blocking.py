@@ -18,13 +18,15 @@ import pykka
 import trio
 from pykka._envelope import Envelope
 
-from actors.runtime.actor import verdict
 from actors.runtime.address import Address
 from actors.runtime.errors import Refusal, Shutdown
 from actors.runtime.future import TrioFuture
+from actors.runtime.handlers import verdict
 from actors.runtime.incarnation import claim_birthplace, current_actor
 from actors.runtime.lanes import LanePolicy
-from actors.runtime.mailbox import Undelivered, answer, fail, lane_of
+from actors.runtime.mailbox import Letter, Undelivered, answer, fail, lane_of
+from actors.runtime.reserved import check_names
+from actors.runtime.verbs import Verb, obey
 
 logger = logging.getLogger("actors")
 
@@ -35,6 +37,8 @@ class BlockingActor(pykka.ThreadingActor):
     use_daemon_thread: ClassVar[bool] = True
     LANE_POLICY: ClassVar[LanePolicy] = LanePolicy()
     SUPERVISES: ClassVar[bool] = False
+    TRAP_EXITS: ClassVar[bool] = False
+    SURVIVES_ASKS: ClassVar[bool] = False  # as TrioActor's
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -46,6 +50,10 @@ class BlockingActor(pykka.ThreadingActor):
         self._over = trio.Event()
         self._left_behind = False
         self._token: trio.lowlevel.TrioToken | None = None
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        check_names(cls)
 
     @staticmethod
     def _create_future() -> TrioFuture[Any]:
@@ -60,6 +68,15 @@ class BlockingActor(pykka.ThreadingActor):
     def spawned(self) -> int:
         """No tasks."""
         return 0
+
+    @property
+    def stashed(self) -> int:
+        """Nothing: it cannot put messages aside."""
+        return 0
+
+    def state_summary(self) -> dict[str, object]:
+        """A few plain values for people; no secrets. Called in the loop, beside whatever the thread does."""
+        return {}
 
     @property
     def abandoned(self) -> bool:
@@ -101,7 +118,7 @@ class BlockingActor(pykka.ThreadingActor):
             raise self._failure
 
     async def _live_inline(self, started: Callable[[], None]) -> None:
-        box = self.address.mailbox
+        box, ledger = self.address.mailbox, self.address.ledger
         try:
             self.on_start()
             started()
@@ -110,7 +127,11 @@ class BlockingActor(pykka.ThreadingActor):
                 if letter is None:
                     await box.wait()
                     continue
+                if self._spared(letter):
+                    continue
+                ledger.current, ledger.current_since = letter.message, (start := perf_counter_ns())
                 self._handle(letter)
+                ledger.record(letter.message, letter.lane, letter.put_ns, start, perf_counter_ns())
                 await trio.lowlevel.checkpoint()
         except Exception as error:
             self._told(error)
@@ -123,12 +144,21 @@ class BlockingActor(pykka.ThreadingActor):
             if letter is None:
                 await box.wait()
                 continue
-            ledger.current, ledger.current_since = type(letter.message), (start := perf_counter_ns())
+            if self._spared(letter):
+                continue
+            ledger.current, ledger.current_since = letter.message, (start := perf_counter_ns())
             self._free, self._in_hand = trio.Event(), letter
             self.actor_inbox.put(letter)
             await self._free.wait()
             self._in_hand = None
-            ledger.record(type(letter.message), start - letter.put_ns, perf_counter_ns() - start)
+            ledger.record(letter.message, letter.lane, letter.put_ns, start, perf_counter_ns())
+
+    def _spared(self, letter: Letter) -> bool:
+        """True for what the actor itself never sees: verbs, obeyed here, and what is set aside."""
+        if isinstance(letter.message, Verb):
+            answer(letter, outcome.Value(obey(self.address, letter.message)))
+            return True
+        return self.address.sets_aside(letter)
 
     def _let_go(self) -> None:
         """Whoever waits is answered; a thread that is idle ends, one at work ends after its message and is heard no more."""
@@ -169,12 +199,21 @@ class BlockingActor(pykka.ThreadingActor):
                 self._say(self.address.undelivered, envelope, lane_of(envelope.message), Undelivered.REFUSED)
             fail(envelope, refusal)
         except BaseException as error:
+            crash = isinstance(error, Exception) and not isinstance(error, Shutdown)
+            if crash and self.SURVIVES_ASKS and envelope.reply_to is not None:
+                logger.info("%s gave an exception to its asker", self.address.name, exc_info=error)
+                fail(envelope, error)
+                return
+            if crash:
+                self._say(self.address.crashed_on, envelope.message)
             fail(envelope, verdict(self.address.name, envelope.message, error))
             raise
         else:
             answer(envelope, outcome.Value(response))
 
     def _told(self, error: Exception) -> None:
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
         try:
             self.on_failure(type(error), error, error.__traceback__)
         except Exception:

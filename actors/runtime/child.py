@@ -178,6 +178,7 @@ class Child:
         if crash is not None or reason in (Exit.KILLED, Exit.ABANDONED):
             ledger.last_error = explain(reason)
         if crash is not None:
+            ledger.crashed(crash, self.system.now())
             logger.error("%s #%d ended: %s", self.name, address.incarnation, ledger.last_error, exc_info=crash)
         address.phase = Phase.WAITING
         self.system.exited(self.spec, reason)

@@ -38,6 +38,20 @@ class CallToSelf(RuntimeError):
     """An actor called itself from its own handler: the answer could only come after the handler had ended."""
 
 
+class StashFull(RuntimeError):
+    """An actor put aside more messages than its STASH_BOUND."""
+
+
+class LinkedEnd(Exception):
+    """What crashes an actor when another, to which it was linked, has crashed or was killed; `__cause__` is that one's crash."""
+
+    def __init__(self, name: str, reason: Reason) -> None:
+        super().__init__(f"{name!r}, to which it was linked, ended: {explain(reason)}")
+        self.name = name
+        self.reason = reason
+        self.__cause__ = reason if isinstance(reason, BaseException) else None
+
+
 class StartFailed(Exception):
     """A child did not get past `on_start`; `__cause__` is why."""
 

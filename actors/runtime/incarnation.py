@@ -22,6 +22,7 @@ class Incarnation(Protocol):
 
     LANE_POLICY: ClassVar[LanePolicy]
     SUPERVISES: ClassVar[bool]
+    TRAP_EXITS: ClassVar[bool]
     address: Address
 
     @property
@@ -30,6 +31,15 @@ class Incarnation(Protocol):
     @property
     def spawned(self) -> int:
         """Tasks running beside the main one."""
+        ...
+
+    @property
+    def stashed(self) -> int:
+        """Messages put aside."""
+        ...
+
+    def state_summary(self) -> dict[str, object]:
+        """A few plain values for people."""
         ...
 
     @property

@@ -50,10 +50,26 @@ class Message:
         """What a CONFLATED message is the latest of; by default one slot for the whole class."""
         return None
 
+    @property
+    def quarantine_key(self) -> Hashable:
+        """Which messages of its type are as good as this one, should it keep crashing its receiver: those of its conflation key if it is
+        CONFLATED, and else those equal to it."""
+        return self.conflation_key if self.LANE is Lane.CONFLATED else self
+
 
 @attrs.frozen(slots=True)
 class Down(Message):
     """To the watcher of an address: the incarnation `incarnation` of `name` has ended, for `reason`."""
+
+    LANE: ClassVar[Lane] = Lane.CONTROL
+    name: str
+    incarnation: int
+    reason: Reason
+
+
+@attrs.frozen(slots=True)
+class LinkDown(Message):
+    """To an actor that traps exits: the incarnation `incarnation` of `name`, to which it was linked, has ended, for `reason`."""
 
     LANE: ClassVar[Lane] = Lane.CONTROL
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from threading import get_ident
 from time import perf_counter_ns
 from typing import Final, Protocol
@@ -32,6 +32,8 @@ CONFLATED_TURN = 8
 # CONTROL refuses nothing: a command to stop must not be lost. Past this depth it is reported, once per crossing.
 CONTROL_MARK = 1_024
 
+_REPLACED = "a later message with the same key took its place"
+
 _CONTROL: Final = Lane.CONTROL
 _LOSSLESS: Final = Lane.LOSSLESS
 _CONFLATED: Final = Lane.CONFLATED
@@ -48,6 +50,7 @@ class Undelivered(enum.Enum):
     DROPPED = "dropped as the oldest"
     REFUSED = "refused"
     UNHANDLED = "no handler"
+    QUARANTINED = "its like has crashed the actor too often"
 
 
 class Gate(enum.Enum):
@@ -59,13 +62,14 @@ class Gate(enum.Enum):
 
 
 class Letter(Envelope[object]):
-    """A message on its way, and when it was put (perf_counter ns)."""
+    """A message on its way, its lane, and when it was put (perf_counter ns)."""
 
-    __slots__ = ("put_ns",)
+    __slots__ = ("lane", "put_ns")
 
     def __init__(self, message: object, reply_to: pykka.Future[object] | None = None) -> None:
         self.message = message
         self.reply_to = reply_to
+        self.lane: Lane = getattr(message, "LANE", _LOSSLESS)
         self.put_ns = perf_counter_ns()
 
 
@@ -101,19 +105,25 @@ def fail(letter: Envelope[object], error: BaseException) -> bool:
     return letter.reply_to is None or answer(letter, outcome.Error(error))
 
 
+def _key(message: object) -> Hashable:
+    """What a CONFLATED message is the latest of."""
+    return type(message), (message.conflation_key if isinstance(message, Message) else None)
+
+
 class LaneMailbox:
     """See the module. `take` and `wait` are for the one reader; `put` is for everyone."""
 
     __slots__ = (
         "_conflated_turn", "_control", "_keys", "_latest", "_loop", "_lossless", "_lossless_turn", "_sleeper", "_stops",
-        "conflated", "dropped", "gate", "high_water", "owner", "policy", "puts",
-    )
+        "conflated", "dropped", "gate", "high_water", "owner", "policy", "puts", "suspended",
+    )  # fmt: skip
 
     def __init__(self, owner: Owner, loop: Loop) -> None:
         self.owner = owner
         self._loop = loop
         self.policy = LanePolicy()
         self.gate = Gate.OPEN
+        self.suspended = False  # only CONTROL, and a request to stop, can be taken
         self._control: deque[Letter] = deque()
         self._lossless: deque[Letter] = deque()
         self._keys: deque[Hashable] = deque()  # arrival order of what _latest holds
@@ -135,7 +145,7 @@ class LaneMailbox:
             return
         letter = envelope if type(envelope) is Letter else Letter(envelope.message, envelope.reply_to)
         message = letter.message
-        lane: Lane = getattr(message, "LANE", _LOSSLESS)
+        lane = letter.lane
         if self.gate is not Gate.OPEN and not self._admit(letter, lane):
             return
         if lane is _LOSSLESS:
@@ -161,6 +171,11 @@ class LaneMailbox:
             self._sleeper = None
             trio.lowlevel.reschedule(sleeper)
 
+    def _wake(self) -> None:
+        if self._sleeper is not None:
+            sleeper, self._sleeper = self._sleeper, None
+            trio.lowlevel.reschedule(sleeper)
+
     def _put_foreign(self, envelope: Envelope[object]) -> None:
         try:
             self.put(envelope)
@@ -169,8 +184,7 @@ class LaneMailbox:
 
     def _conflate(self, letter: Letter) -> int:
         message = letter.message
-        key = message.conflation_key if isinstance(message, Message) else type(message)
-        key = (type(message), key)
+        key = _key(message)
         waiting = self._latest.get(key)
         if waiting is None:
             self._latest[key] = letter
@@ -178,7 +192,7 @@ class LaneMailbox:
         else:
             # The slot keeps its place and its time of arrival, so that starvation shows in the age.
             self.conflated += 1
-            fail(waiting, Refusal("a later message with the same key took its place"))
+            fail(waiting, Refusal(_REPLACED))
             waiting.message, waiting.reply_to = message, letter.reply_to
         return len(self._keys)
 
@@ -222,6 +236,8 @@ class LaneMailbox:
         """The next message by lane and turn, or None."""
         if self._control:
             return self._control.popleft()
+        if self.suspended:
+            return self._take_stop()
         if self._lossless and (self._lossless_turn < LOSSLESS_TURN or not self._keys):
             self._lossless_turn = self._lossless_turn + 1 if self._keys else 0
             letter = self._lossless.popleft()
@@ -235,9 +251,18 @@ class LaneMailbox:
             self._lossless_turn = self._conflated_turn = 0
         return self._latest.pop(self._keys.popleft())
 
+    def _take_stop(self) -> Letter | None:
+        """The first request to stop, from wherever it stands."""
+        if not self._stops:
+            return None
+        self._stops -= 1
+        first = next(letter for letter in self._lossless if type(letter.message) is _ActorStop)
+        self._lossless.remove(first)
+        return first
+
     async def wait(self) -> None:
         """Sleep until there is something to take; no checkpoint if there already is."""
-        if self.empty():
+        if self.empty() if not self.suspended else not (self._control or self._stops):
             self._sleeper = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort)
 
@@ -255,6 +280,28 @@ class LaneMailbox:
     def empty(self) -> bool:
         """True if nothing waits in any lane."""
         return not (self._control or self._lossless or self._keys)
+
+    @property
+    def has_room(self) -> bool:
+        """True if a LOSSLESS message would be taken in."""
+        return len(self._lossless) < self.policy.bound
+
+    def put_back(self, letters: Sequence[Letter]) -> None:
+        """Return letters that were taken to the front of their lanes, in order. A CONFLATED one that a later replaced is refused."""
+        for letter in reversed(letters):
+            lane = lane_of(letter.message)
+            if lane is not _CONFLATED:
+                (self._control if lane is _CONTROL else self._lossless).appendleft(letter)
+                self._stops += type(letter.message) is _ActorStop
+                continue
+            key = _key(letter.message)
+            if key in self._latest:
+                self.conflated += 1
+                fail(letter, Refusal(_REPLACED))
+            else:
+                self._latest[key] = letter
+                self._keys.appendleft(key)
+        self._wake()
 
     # Between incarnations
 
@@ -300,12 +347,14 @@ class LaneMailbox:
         return removed
 
     def statistics(self) -> dict[Lane, LaneStatistics]:
-        """Depths and counts per lane."""
+        """Depths, ages and counts per lane."""
+        now = perf_counter_ns()
         depths = (len(self._control), len(self._lossless), len(self._keys))
         return {
             lane: LaneStatistics(
                 depth=depths[lane],
                 high_water=self.high_water[lane],
+                oldest_age=self._age(lane, now),
                 puts=self.puts[lane],
                 dropped=self.dropped[lane],
                 conflated=self.conflated if lane is _CONFLATED else 0,
@@ -315,7 +364,11 @@ class LaneMailbox:
 
     def oldest_age(self) -> float:
         """Seconds the longest-waiting message has waited; 0.0 if none waits."""
-        heads = [queue[0].put_ns for queue in (self._control, self._lossless) if queue]
-        if self._keys:
-            heads.append(self._latest[self._keys[0]].put_ns)
-        return (perf_counter_ns() - min(heads)) * 1e-9 if heads else 0.0
+        now = perf_counter_ns()
+        return max(self._age(lane, now) for lane in Lane)
+
+    def _age(self, lane: Lane, now: int) -> float:
+        if lane is _CONFLATED:
+            return (now - self._latest[self._keys[0]].put_ns) * 1e-9 if self._keys else 0.0
+        queue = self._control if lane is _CONTROL else self._lossless
+        return (now - queue[0].put_ns) * 1e-9 if queue else 0.0

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import trio
 
-from actors.runtime.actor import TrioActor, handles
+from actors.runtime.actor import TrioActor
 from actors.runtime.address import Address, Phase
 from actors.runtime.admin import (
     ChildCount,
@@ -31,6 +31,7 @@ from actors.runtime.admin import (
 )
 from actors.runtime.child import Child
 from actors.runtime.errors import Ignore, Reason, Refusal, Shutdown, StartFailed, SupervisorGaveUp, explain, is_normal
+from actors.runtime.handlers import handles
 from actors.runtime.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
 
 logger = logging.getLogger("actors")
@@ -122,6 +123,7 @@ class Supervisor(TrioActor):
         child = Child(spec, self.system, self.address.name, self._child_ended)
         self._children[spec.id] = child
         self.address.members.append(child.address)
+        child.address.ledger.window = self.period
         return child
 
     def _forget(self, name: str) -> None:
@@ -208,7 +210,7 @@ class Supervisor(TrioActor):
         if pause.cancel_called:
             return
         child.pause = None
-        child.address.ledger.restarts += 1
+        child.address.ledger.restarted(trio.current_time())
         try:
             await self._start(child.name)
         except StartFailed as failure:
@@ -274,7 +276,7 @@ class Supervisor(TrioActor):
         if first.name not in self._failed | self._owed:
             return
         for child in self._group(first):
-            child.address.ledger.restarts += 1
+            child.address.ledger.restarted(trio.current_time())
             try:
                 await self._start(child.name)
             except StartFailed as failure:
@@ -337,7 +339,7 @@ class Supervisor(TrioActor):
             owed = child.address.phase is Phase.BACKOFF
             self._call_off(child)
             child.streak = 0
-            child.address.ledger.restarts += 1
+            child.address.ledger.restarted(trio.current_time())
             try:
                 await self._start(child.name)
             except StartFailed as failure:

@@ -22,12 +22,15 @@ from actors.runtime.address import Address, Phase
 from actors.runtime.child import Child
 from actors.runtime.deadletters import DeadLetters
 from actors.runtime.errors import Reason
+from actors.runtime.events import ActorEnded, ActorStarted, EventStream, LoopHeld, Overflowed, Quarantined
 from actors.runtime.incarnation import Incarnation, current_actor, system_here
 from actors.runtime.lanes import Lane
 from actors.runtime.loop import Loop
-from actors.runtime.snapshot import SystemStatistics, take_snapshot
+from actors.runtime.quarantine import key_of
+from actors.runtime.snapshot import Snapshot, take_snapshot
 from actors.runtime.spec import ChildSpec, Restart
 from actors.runtime.stepclock import STALL_LIMIT, StepClock
+from actors.runtime.watchdog import Hold, Watchdog, holder
 
 logger = logging.getLogger("actors")
 
@@ -51,6 +54,8 @@ class ActorSystem:
         on_exit: Callable[[ChildSpec, Reason], None] | None = None,
         on_overflow: Callable[[Address, Lane], None] | None = None,
         on_stall: Callable[[str, float], None] | None = None,
+        on_blocked: Callable[[Hold], None] | None = None,
+        on_quarantine: Callable[[Address, object], None] | None = None,
         stall_limit: float = STALL_LIMIT,
         blocking_threads: int = 8,
     ) -> None:
@@ -61,9 +66,14 @@ class ActorSystem:
         self.on_exit = on_exit
         self.on_overflow = on_overflow
         self.on_stall = on_stall
-        self.dead_letters = DeadLetters()
+        self.on_blocked = on_blocked
+        self.on_quarantine = on_quarantine
+        self.events = EventStream()
+        self.dead_letters = DeadLetters(self.events.publish)
         self.step_clock = None if virtual else StepClock(stall_limit, self._stalled)
         self.loop = Loop()
+        self.held = 0  # steps that held the loop past the limit
+        self.last_held: LoopHeld | None = None  # whatever came in before this ended is old
         self.stray_failures = 0  # background tasks that failed after their actor had ended
         self._blocking_threads = blocking_threads
         self._limiter: trio.CapacityLimiter | None = None
@@ -71,6 +81,7 @@ class ActorSystem:
         self._tops: dict[str, Child] = {}
         self._names = itertools.count(1)
         self._nursery: trio.Nursery | None = None
+        self._watchdog = None if self.step_clock is None else Watchdog(self.step_clock, stall_limit, self._blocked)
         self._open = AsyncExitStack()
         self._outer: ActorSystem | None = None
 
@@ -145,6 +156,9 @@ class ActorSystem:
         self.loop.attach()
         if self.step_clock is not None:
             trio.lowlevel.add_instrument(self.step_clock)
+        if self._watchdog is not None:
+            self._watchdog.start()
+            self._open.callback(self._watchdog.stop)
         self._outer = system_here.get()
         system_here.set(self)
         self._open.callback(self._close)
@@ -166,15 +180,28 @@ class ActorSystem:
             raise RuntimeError("the actor system is not running; enter it with `async with`")
         return self._nursery
 
+    def started(self, address: Address) -> None:
+        """An incarnation is ready: tell whoever wants to know."""
+        self.events.publish(ActorStarted(self.now(), address.name, address.incarnation))
+
     def exited(self, spec: ChildSpec, reason: Reason) -> None:
         """A child has ended: report it."""
         self._hook(self.on_exit, spec, reason)
+        self.events.publish(ActorEnded(self.now(), spec.id, self.address(spec.id).incarnation, reason))
 
     def overflowed(self, address: Address, lane: Lane) -> None:
         """A lane has overflowed: report it."""
         self._hook(self.on_overflow, address, lane)
+        self.events.publish(Overflowed(self.now(), address.name, lane))
 
-    def snapshot(self) -> SystemStatistics:
+    def quarantined(self, address: Address, message: object) -> None:
+        """Messages like this one have crashed the actor there too often, and are set aside: report it."""
+        logger.critical("%s keeps crashing on %s: its like is set aside: %.200r", address.name, type(message).__name__, message)
+        self._hook(self.on_quarantine, address, message)
+        _, key = key_of(message) or (type(message), None)
+        self.events.publish(Quarantined(self.now(), address.name, type(message).__name__, key))
+
+    def snapshot(self) -> Snapshot:
         """Every address and the system's own counts, as they stand; sends nothing."""
         return take_snapshot(self, self._addresses.values())
 
@@ -185,13 +212,31 @@ class ActorSystem:
             hook(*args)
         except Exception as error:
             logger.critical("a hook failed, and with it the system", exc_info=True)
-            self.nursery.start_soon(_raise, error)
+            self._fail(error)
 
     def _stalled(self, task: trio.lowlevel.Task, seconds: float) -> None:
-        actor = task.context.get(current_actor)
-        name = task.name if actor is None else actor.address.name
-        logger.error("%s held the loop for %.0f ms", name, seconds * 1e3)
+        """In the loop, at the end of a step that was too long, before any other task runs."""
+        name = holder(task)
+        seen = None if self._watchdog is None or self.step_clock is None else self._watchdog.hold_of(self.step_clock.since_ns)
+        where = "" if seen is None else seen.where
+        logger.error("%s held the loop for %.0f ms%s", name, seconds * 1e3, where and f", in {where}")
+        self.held += 1
+        self.last_held = LoopHeld(self.now(), name, seconds, where)
         self._hook(self.on_stall, name, seconds)
+        self.events.publish(self.last_held)
+
+    def _blocked(self, hold: Hold) -> None:
+        """In the watchdog's thread, while the step lasts."""
+        if self.on_blocked is None:
+            return
+        try:
+            self.on_blocked(hold)
+        except Exception as error:
+            logger.critical("on_blocked failed, and with it the system", exc_info=True)
+            self.loop.call_soon(self._fail, error)
+
+    def _fail(self, error: Exception) -> None:
+        self.nursery.start_soon(_raise, error)
 
     async def _stray(self, actor: Incarnation | None, fn: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
         try:

@@ -15,8 +15,8 @@ def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
     What a cell holds depends on the file, hence Any; a missing value is None.
     """
     try:
-        import pyarrow  # noqa: PLC0415 - heavy, and wanted by few
-        import pyarrow.parquet  # noqa: PLC0415
+        import pyarrow
+        import pyarrow.parquet
     except ImportError:
         raise ConfigError("scoring recorded data needs pyarrow: pip install 'chimera-trader[audit]'") from None
     try:

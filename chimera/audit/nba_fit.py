@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from chimera.audit.nba_score import Event
 from chimera.models.nba import PARAMS, REGULATION_S, Knots, NbaParams, probit
+from chimera.models.value import FLOOR
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -29,11 +30,10 @@ SMOOTHNESS: Final = 0.01
 """Weights against the mean log loss; of five pairs tried, any scored within .0002 in Brier."""
 _START_SD: Final = np.array([1.0, 1.4, 1.8, 2.3, 2.8, 3.6, 5.4, 8.7, 12.6, 14.8, 16.0])
 _STEPS: Final = 30
-_ENOUGH: Final = 1e-9
+_ENOUGH, _LEAST = 1e-7, 0.05
 _SDS, _REVERSIONS = len(SD_AT), len(REVERSION_AT)
 _TABLE: Final = np.linspace(-8.0, 8.0, 16_001)
 _PHI: Final = np.array([0.5 * math.erfc(-z * math.sqrt(0.5)) for z in _TABLE])
-_FLOOR: Final = 1e-3
 
 
 @attrs.frozen(slots=True, eq=False)
@@ -72,11 +72,11 @@ def fit(events: Sequence[Event], params: NbaParams = PARAMS) -> NbaParams:
     loss, gradient, curvature = _posterior(theta, columns)
     for _ in range(_STEPS):
         step = np.linalg.solve(curvature, gradient)
-        if float(gradient @ step) < _ENOUGH:
-            break
         share = 1.0
-        while (new := _posterior(theta - share * step, columns))[0] > loss and share > 1e-3:
+        while (new := _posterior(theta - share * step, columns))[0] > loss and share > _LEAST:
             share *= 0.5
+        if loss - new[0] < _ENOUGH:
+            break
         theta = theta - share * step
         loss, gradient, curvature = new
     return _as_params(theta, params)
@@ -98,8 +98,9 @@ def _as_params(theta: Floats, params: NbaParams) -> NbaParams:
 def _posterior(theta: Floats, rows: _Columns) -> tuple[float, Floats, Floats]:
     """Mean log loss plus penalties, its gradient, and the expected curvature (Fisher's)."""
     z, slope = _scores(theta, rows)
-    p = np.clip(np.interp(z, _TABLE, _PHI), _FLOOR, 1.0 - _FLOOR)
-    density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    p = np.clip(np.interp(z, _TABLE, _PHI), FLOOR, 1.0 - FLOOR)
+    told = (p > FLOOR) & (p < 1.0 - FLOOR)
+    density = np.where(told, np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi), 0.0)
     n, weight = len(z), density / (p * (1.0 - p))
     loss = -float(np.mean(np.where(rows.won > 0.5, np.log(p), np.log(1.0 - p))))
     gradient = slope.T @ (weight * (p - rows.won)) / n

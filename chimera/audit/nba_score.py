@@ -64,9 +64,9 @@ PHASES: Final[dict[str, Callable[[Event], bool]]] = {
     "all": lambda event: True,
     "last_2min": lambda event: event.period == 4 and event.seconds_left <= LATE_S,
     "last_2min_close": lambda event: event.period == 4 and event.seconds_left <= LATE_S and abs(event.home_lead) <= CLOSE_POINTS,
+    "overtime": lambda event: event.overtime,
 }
 """The parts that are scored by themselves. The last two minutes are those of regulation; close is within six points."""
-OVERTIME: Final = "overtime"
 
 
 def read_events(data: Path) -> list[Event]:
@@ -97,9 +97,8 @@ def leave_one_season_out(events: Sequence[Event], refit: Refit) -> list[Said]:
 
 
 def score_phases(events: Sequence[Event], said: Sequence[Said]) -> dict[str, Score]:
-    """A score for each of PHASES, and for overtime, that has events."""
-    phases = {**PHASES, OVERTIME: lambda event: event.overtime}
-    parts = {name: [s for event, s in zip(events, said, strict=True) if inside(event)] for name, inside in phases.items()}
+    """A score for each of PHASES that has events."""
+    parts = {name: [s for event, s in zip(events, said, strict=True) if inside(event)] for name, inside in PHASES.items()}
     return {name: score(rows) for name, rows in parts.items() if rows}
 
 

@@ -14,9 +14,10 @@ import attrs
 import msgspec
 
 from chimera.errors import ConfigError, FeedError
-from chimera.feeds.espn import Game, Scoreboard, Summary, decode_scoreboard, decode_summary
-from chimera.feeds.nba_plays import PERIOD_S, NbaState
+from chimera.feeds.espn import LEAGUES, Game, GameStatus, Scoreboard, Summary, decode_scoreboard, decode_summary
+from chimera.feeds.game_plays import GameState
 from chimera.feeds.nba_plays import reduce as reduce_nba
+from chimera.feeds.nhl_plays import reduce as reduce_nhl
 
 FOLDER: Final = "espn"
 
@@ -26,7 +27,7 @@ class GameRow:
     """One game as a document shows it. None is "the document does not say".
 
     `clock_seconds_left` is to the end of `period`, which is 0 before the first. `possession` is +1 for the home team's ball, -1 for the
-    away team's, between for a ball that is loose. Teams are ESPN's abbreviations.
+    away team's, between for a ball that is loose. Skaters include one who stands in for a goalie. Teams are ESPN's abbreviations.
     """
 
     league: str
@@ -129,23 +130,39 @@ def _of_summary(summary: Summary) -> Reading:
 
 def _of_nba(summary: Summary) -> GameRow:
     state = reduce_nba(summary)
+    return attrs.evolve(_of_state(summary, state), possession=state.possession if state.live else None)
+
+
+def _of_nhl(summary: Summary) -> GameRow:
+    state = reduce_nhl(summary)
+    row = _of_state(summary, state)
+    if state.status is GameStatus.SCHEDULED or not summary.plays:
+        return row
+    (home, away), pulled = state.skaters, state.pulled
     return attrs.evolve(
-        _of_line(summary.game),
-        clock_seconds_left=_in_period(state),
-        period=state.period,
-        home_score=state.home_score,
-        away_score=state.away_score,
-        possession=state.possession if state.live else None,
+        row,
+        home_skaters=home + (pulled == 1),
+        away_skaters=away + (pulled == -1),
+        home_goalie_pulled=None if pulled is None else pulled == 1,
+        away_goalie_pulled=None if pulled is None else pulled == -1,
     )
 
 
-def _in_period(state: NbaState) -> float:
-    """Seconds left in the period, of those left in regulation."""
-    if state.period < 1:
-        return 0.0
-    return state.seconds_left - PERIOD_S * max(0, 4 - state.period)
+def _of_state(summary: Summary, state: GameState) -> GameRow:
+    """The header's row with what the plays say of score and clock. FeedError where they contradict each other."""
+    if state.disagreement:
+        raise FeedError(f"its parts contradict each other: {state.disagreement}")
+    league = LEAGUES[summary.game.league]
+    later = league.period_s * max(0, league.periods - state.period)
+    return attrs.evolve(
+        _of_line(summary.game),
+        clock_seconds_left=state.seconds_left - later if state.period else 0.0,
+        period=state.period,
+        home_score=state.home_score,
+        away_score=state.away_score,
+    )
 
 
 _Reader: TypeAlias = Callable[[Summary], GameRow]
-_SUMMARIES: Final[dict[str, _Reader]] = {"nba": _of_nba}
+_SUMMARIES: Final[dict[str, _Reader]] = {"nba": _of_nba, "nhl": _of_nhl}
 """How each league's play-by-play is reduced; a league without a reducer is read by its header alone."""

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
 from chimera.feeds.espn import Odds
+from chimera.journal.records import Pregame
 from chimera.models.odds import Fair
+
+BOOKS_APART_S: Final = 3 * 3600.0
+"""Two feeds' starts of one game differ by minutes, or by a delay one of them has heard of; more is another game."""
+BEGUN_S: Final = 300.0
+"""A price from later than this after the start knows how the game went."""
 
 Devig: TypeAlias = Callable[[Sequence[tuple[float, float]]], Fair | None]
 """(home, away) moneylines -> (P(home), books used)."""
@@ -27,7 +33,9 @@ class Source(enum.IntEnum):
     SCOREBOARD = 3
     PROJECTION = 4
     CLOSING = 5
-    GIVEN = 6
+    BOOKS = 6
+    """Several bookmakers', told by the odds oracle."""
+    GIVEN = 7
     """Handed in with a recording, from before the game."""
 
 
@@ -46,6 +54,15 @@ def improve(held: Prior | None, offered: Prior, *, started: bool) -> Prior:
     if held is None or offered.source > held.source:
         return offered
     return offered if offered.source == held.source and not started else held
+
+
+def with_books(prior: Prior, told: Pregame | None, starts_at: float) -> Prior:
+    """`prior`, or what bookmakers told of the game where that is better; `starts_at` is the game's own (unix s). The total stays."""
+    if told is None or prior.source >= Source.BOOKS:
+        return prior
+    if abs(told.starts_at - starts_at) > BOOKS_APART_S or told.at > starts_at + BEGUN_S:
+        return prior
+    return Prior(told.p_home, Source.BOOKS, told.source, prior.total)
 
 
 def from_odds(odds: Sequence[Odds], source: Source, name: str, devig: Devig) -> list[Prior]:

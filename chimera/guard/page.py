@@ -53,15 +53,18 @@ class Latch(enum.IntEnum):
     LATE = 3
     KILL_FILE = 4
     GUARD_STOPPED = 5
+    ABANDONED = 6
 
 
 class Phase(enum.IntEnum):
-    """How far the trader is. Only an ARMED trader is watched for progress; one that was RELEASED has proved that nothing rests."""
+    """How far the trader is. Only an ARMED trader is watched for progress. One that was RELEASED has proved that nothing rests; one that
+    has ABANDONED its orders could not, and waits for the guard to do it."""
 
     STARTING = 0
     ARMED = 1
     CLOSING = 2
     RELEASED = 3
+    ABANDONED = 4
 
 
 @attrs.frozen(slots=True)

@@ -107,6 +107,8 @@ class Guard:
             page.beat(self._watched.trader, now)
             if page.phase is Phase.RELEASED:
                 return Verdict.RELEASED
+            if page.phase is Phase.ABANDONED and not gone:
+                return self._fire(Latch.ABANDONED, kill=False)
             cause = Latch.DEATH if gone else self._lost(now)
             if cause is not None:
                 return self._fire(cause)
@@ -208,10 +210,11 @@ class Guard:
 
     # The four steps
 
-    def _fire(self, cause: Latch) -> Verdict:
+    def _fire(self, cause: Latch, *, kill: bool = True) -> Verdict:
         began, page = time.monotonic(), self._page
         page.latch(cause, self._clock.now())
-        self._kill()
+        if kill:
+            self._kill()
         killed = time.monotonic()
         emptied = self._cancel_all()
         done = time.monotonic()

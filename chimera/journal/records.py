@@ -57,6 +57,22 @@ class Decision:
     waterfall: Mapping[str, float] = attrs.Factory(dict)
 
 
+@attrs.frozen(slots=True)
+class Pregame:
+    """What bookmakers thought of a game before it began. Times are world unix s.
+
+    `unit` is the game as the exchange names it, `p_home` the home side's chance in [0, 1] without vig, `source` who thought so, `starts_at`
+    the start as they have it, `at` when they said it.
+    """
+
+    league: str
+    unit: str
+    p_home: float
+    source: str
+    starts_at: float
+    at: float
+
+
 class Kind(enum.StrEnum):
     """What a record is about; also its name in the store."""
 
@@ -71,6 +87,7 @@ class Kind(enum.StrEnum):
     SETTLED = "settled"
     MARKOUT = "markout"
     SCORE = "score"
+    PRIOR = "prior"
     CONFIG = "config"
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from chimera.conventions import Side
 from chimera.errors import LocalError
-from chimera.journal.records import Kind, Record, Value
+from chimera.journal.records import Kind, Pregame, Record, Value
 from chimera.trading.kill import Level, Scope, Trip
 from chimera.trading.reasons import Reason
 from chimera.trading.venue import Done, Fill, Gone, Outcome, Rejected
@@ -73,6 +73,25 @@ def armed_record(scope: Scope, counter: int, at: float) -> Record:
     """A scope is armed at this counter: at the end of a hold, of a latch, and for every scope at boot."""
     market = scope.name if scope.level is Level.MARKET else ""
     return Record(Kind.ARMED, at, market, 0, {"scope": str(scope), "counter": counter})
+
+
+def pregame_record(pregame: Pregame) -> Record:
+    """What bookmakers thought of a game before it began."""
+    fields: dict[str, Value] = {
+        "league": pregame.league,
+        "unit": pregame.unit,
+        "p_home": pregame.p_home,
+        "source": pregame.source,
+        "starts_at": pregame.starts_at,
+    }
+    return Record(Kind.PRIOR, pregame.at, fields=fields)
+
+
+def pregame_of(record: Record) -> Pregame:
+    """The pregame price that `pregame_record` laid flat; LocalError where a field is missing or of another type."""
+    f = record.fields
+    names = _field(f, "league", str), _field(f, "unit", str), _field(f, "p_home", float), _field(f, "source", str)
+    return Pregame(*names, _field(f, "starts_at", float), record.at)
 
 
 def outcome_record(outcome: Outcome) -> Record:

@@ -19,8 +19,8 @@ import msgspec
 
 from chimera.conventions import Money, Price, Side
 from chimera.errors import ChimeraError, ConfigError, LocalError
-from chimera.journal.records import Decision, Intent, Kind, Record, Value
-from chimera.journal.shape import fill_of, trip_of
+from chimera.journal.records import Decision, Intent, Kind, Pregame, Record, Value
+from chimera.journal.shape import fill_of, pregame_of, trip_of
 from chimera.trading.kill import Scope, Trip
 from chimera.trading.reasons import Reason
 from chimera.trading.venue import Fill
@@ -281,6 +281,10 @@ class JournalReader:
             else:
                 standing.pop(Scope.parse(str(record.fields["scope"])), None)
         return tuple(standing.values())
+
+    def pregames(self) -> tuple[Pregame, ...]:
+        """The last pregame price of each game."""
+        return tuple({pregame.unit: pregame for pregame in map(pregame_of, self.records(Kind.PRIOR))}.values())
 
     def by_market(self) -> Iterator[Decision]:
         """Every decision, the markets in sorted order and each market's in its own order."""

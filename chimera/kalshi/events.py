@@ -1,7 +1,7 @@
 """What `StreamProtocol` makes of Kalshi's frames: small values in YES space, in the order of the connection.
 
 A book begins with its `Snapshot` and changes by `Delta`s; nothing else may be applied to it. `Gap`, `Resubscribe` and `CommandFailed` say
-what has to be done before it may be believed again.
+what has to be done before it may be believed again. What the other channels say is a `Notice`, each of a kind of its own (`notices.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import attrs
 
 from chimera.conventions import Count, Price, Side
 from chimera.errors import VenueError
+from chimera.kalshi.notices import Notice
 from chimera.kalshi.schema import Level
 
 
@@ -74,8 +75,9 @@ class Trade:
 class Gap:
     """Frames of these markets were lost: their books are not to be believed until a `Snapshot`.
 
-    `command` is the text to send to have those snapshots, "" where the channel has none (lost trades stay lost). `expected` and `got` are
-    sequence numbers; `got` is 0 where the frame that was lost could not be read at all.
+    `command` is the text to send to have those snapshots, "" where the channel has none: lost trades stay lost, and what a private channel
+    would have said is to be read by REST. `expected` and `got` are sequence numbers; `got` is 0 where the frame that was lost could not be
+    read at all, and both are on a channel without them.
     """
 
     channel: str
@@ -126,4 +128,6 @@ class Whole:
     body: bytes
 
 
-Event: TypeAlias = Subscribed | Unsubscribed | Snapshot | Delta | Trade | Gap | CommandFailed | Resubscribe | Malformed | Whole
+Event: TypeAlias = (
+    Subscribed | Unsubscribed | Snapshot | Delta | Trade | Gap | CommandFailed | Resubscribe | Malformed | Whole | Notice
+)

@@ -2,11 +2,12 @@
 
 One decoder for every frame type, a union tagged by `type`, made once. Only the fields the stream needs are read; the rest is
 skipped by the decoder, which is why a delta costs half a microsecond. A frame of a type not listed here is read as its `Envelope`.
+Amounts stay strings: `stream.py` and `channels.py` read them.
 """
-
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -16,10 +17,11 @@ class _Form(msgspec.Struct, gc=False):
 
 
 class _Frame(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
-    """Base of the frames. `sid` and `seq` are 0 where the frame carries none."""
+    """Base of the frames. `sid`, `seq` and `sending_ts_ms` (when the exchange sent it) are 0 where the frame carries none."""
 
     sid: int = 0
     seq: int = 0
+    sending_ts_ms: int = 0
 
 
 class _Sequenced(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
@@ -27,6 +29,7 @@ class _Sequenced(msgspec.Struct, gc=False, kw_only=True, tag_field="type"):
 
     sid: int
     seq: Annotated[int, msgspec.Meta(ge=1)]
+    sending_ts_ms: int = 0
 
 
 class Channel(_Form):
@@ -109,6 +112,179 @@ class TradeFrame(_Sequenced, tag="trade"):
     msg: TradeBody
 
 
+class TickerBody(_Form):
+    market_ticker: str
+    yes_bid_dollars: str
+    yes_ask_dollars: str
+    price_dollars: str = "0"
+    yes_bid_size_fp: str = "0"
+    yes_ask_size_fp: str = "0"
+    volume_fp: str = "0"
+    open_interest_fp: str = "0"
+    ts_ms: int = 0
+
+
+class TickerFrame(_Frame, tag="ticker"):
+    msg: TickerBody
+
+
+class FillBody(_Form):
+    trade_id: str
+    order_id: str
+    market_ticker: str
+    yes_price_dollars: str
+    count_fp: str
+    fee_cost: str
+    is_taker: bool
+    client_order_id: str | None = None
+    book_side: str | None = None
+    outcome_side: str | None = None
+    post_position_fp: str | None = None
+    exchange_index: int = 0
+    subaccount: int | None = None
+    ts_ms: int = 0
+
+
+class FillFrame(_Frame, tag="fill"):
+    msg: FillBody
+
+
+class OrderBody(_Form):
+    order_id: str
+    ticker: str
+    status: str
+    yes_price_dollars: str
+    initial_count_fp: str
+    fill_count_fp: str
+    remaining_count_fp: str
+    client_order_id: str | None = None
+    book_side: str | None = None
+    outcome_side: str | None = None
+    exchange_index: int = 0
+    taker_fill_cost_dollars: str = "0"
+    maker_fill_cost_dollars: str = "0"
+    taker_fees_dollars: str = "0"
+    maker_fees_dollars: str = "0"
+    order_group_id: str | None = None
+    last_update_reason: str | None = None
+    created_ts_ms: int | None = None
+    last_updated_ts_ms: int | None = None
+    expiration_ts_ms: int | None = None
+    subaccount_number: int | None = None
+
+
+class OrderFrame(_Frame, tag="user_order"):
+    msg: OrderBody
+
+
+class PositionBody(_Form):
+    market_ticker: str
+    position_fp: str
+    position_cost_dollars: str = "0"
+    realized_pnl_dollars: str = "0"
+    fees_paid_dollars: str = "0"
+    volume_fp: str = "0"
+    subaccount: int | None = None
+
+
+class PositionFrame(_Frame, tag="market_position"):
+    msg: PositionBody
+
+
+class Range(_Form):
+    start: str
+    end: str
+    step: str
+
+
+class Metadata(_Form):
+    event_ticker: str | None = None
+    expected_expiration_ts: int | None = None
+
+
+class LifeBody(_Form):
+    """Everything but the first two is there only where the step is about it."""
+
+    market_ticker: str
+    event_type: str
+    exchange_index: int | None = None
+    open_ts: int | None = None
+    close_ts: int | None = None
+    determination_ts: int | None = None
+    settled_ts: int | None = None
+    result: str | None = None
+    settlement_value: str | None = None
+    is_deactivated: bool | None = None
+    price_ranges: list[Range] | None = None
+    additional_metadata: Metadata | None = None
+
+
+class LifeFrame(_Sequenced, tag="market_lifecycle_v2"):
+    msg: LifeBody
+
+
+class EventBody(_Form):
+    event_ticker: str
+    series_ticker: str
+    exchange_index: int = 0
+    title: str = ""
+    subtitle: str = ""
+    collateral_return_type: str = ""
+
+
+class EventFrame(_Sequenced, tag="event_lifecycle"):
+    msg: EventBody
+
+
+class FeeBody(_Form):
+    event_ticker: str
+    fee_type_override: str | None = None
+    fee_multiplier_override: float | None = None
+
+
+class FeeFrame(_Sequenced, tag="event_fee_update"):
+    msg: FeeBody
+
+
+class GroupBody(_Form):
+    event_type: str
+    order_group_id: str
+    contracts_limit_fp: str | None = None
+    ts_ms: int = 0
+
+
+class GroupFrame(_Sequenced, tag="order_group_updates"):
+    msg: GroupBody
+
+
+class Average(_Form):
+    value: str
+    window_size: int
+    window_start_ts_ms: int
+    window_end_ts_exclusive: int
+
+
+class IndexBody(_Form):
+    """`data` is the index provider's own frame, a JSON text in a string."""
+
+    index_id: str
+    received_at: int
+    data: str
+    avg_60s_data: Average
+    last_60s_windowed_average_15min: Average | None = None
+
+
+class IndexFrame(_Sequenced, tag="cfbenchmarks_value"):
+    msg: IndexBody
+
+
+class Tick(_Form):
+    """What stands in an index frame's `data`."""
+
+    time: int
+    value: str
+
+
 class Envelope(msgspec.Struct, gc=False):
     """What every frame has, whatever its type."""
 
@@ -117,10 +293,18 @@ class Envelope(msgspec.Struct, gc=False):
     seq: int = 0
 
 
-AnyFrame: TypeAlias = SubscribedFrame | OkFrame | UnsubscribedFrame | ErrorFrame | SnapshotFrame | DeltaFrame | TradeFrame
+NoticeFrame: TypeAlias = (
+    TickerFrame | FillFrame | OrderFrame | PositionFrame | LifeFrame | EventFrame | FeeFrame | GroupFrame | IndexFrame
+)
+AnyFrame: TypeAlias = (
+    SubscribedFrame | OkFrame | UnsubscribedFrame | ErrorFrame | SnapshotFrame | DeltaFrame | TradeFrame | NoticeFrame
+)
 
-TYPES = frozenset({"subscribed", "ok", "unsubscribed", "error", "orderbook_snapshot", "orderbook_delta", "trade"})
+TAGS: Mapping[type, str] = {each: str(each.__struct_config__.tag) for each in get_args(AnyFrame)}
+"""Each frame and the `type` it is sent under."""
+TYPES = frozenset(TAGS.values())
 """The types that `decode_frame` reads."""
 
 decode_frame = msgspec.json.Decoder(AnyFrame).decode
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+decode_tick = msgspec.json.Decoder(Tick).decode

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from chimera.conventions import ONE, Count, Money, Price, Side, cost
+from chimera.conventions import Count, Money, Price, Side, complement, cost
 from chimera.trading import venue_log as log
 from chimera.trading.venue import Fill, Order
 
@@ -99,6 +99,7 @@ class OwnOrders:
         own.touched = at
         if own.order_id:
             return False
+        own.gone = False
         self._name(own, order_id)
         self._log.add(log.Accepted(at=at, client_id=own.client_id, order_id=order_id, market=own.market))
         return True
@@ -151,7 +152,7 @@ class OwnOrders:
     def settled(self, market: str, value: Price, at: float) -> None:
         """A market has paid."""
         held = self._positions.pop(market, 0)
-        paid: Money = cost(value, held) if held > 0 else cost(ONE - value, -held)
+        paid: Money = cost(value, held) if held > 0 else cost(complement(value), -held)
         self._log.add(log.Settled(at=at, market=market, value=value, paid=paid))
 
     def _name(self, own: Own, order_id: str) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from types import MappingProxyType
+from operator import attrgetter
 from typing import Any, Final
 
 import attrs
@@ -25,7 +25,9 @@ import msgspec
 from chimera.conventions import Side
 from chimera.errors import LocalError, VenueError
 from chimera.intake import Connection, Door
-from chimera.kalshi import frames
+from chimera.kalshi import channels, frames
+from chimera.kalshi.ages import MessageAges
+from chimera.kalshi.channels import BOOK, TICKER, TRADES
 from chimera.kalshi.decode import UNREADABLE
 from chimera.kalshi.events import (
     CommandFailed,
@@ -40,7 +42,7 @@ from chimera.kalshi.events import (
     Unsubscribed,
     Whole,
 )
-from chimera.kalshi.schema import read_asks, read_bids, read_count, read_level_price, read_price
+from chimera.kalshi.schema import SIDES, read_asks, read_bids, read_count, read_level_price, read_price, read_side
 from chimera.kalshi.session import ExchangeSession
 
 __all__ = [
@@ -63,16 +65,12 @@ __all__ = [
 ]
 
 STREAM: Final = "kalshi.ws"
-BOOK: Final = "orderbook_delta"
-TRADES: Final = "trade"
 
 TERMINAL: Final = frozenset({10, 25})
 """Error codes after which a subscription is dead: channel error, buffer overflow."""
 
 _MAX_PENDING = 1024
 """Commands remembered for their answers; Kalshi acknowledges snapshot requests only by the snapshots."""
-
-_SIDES: Mapping[str, Side] = MappingProxyType({"bid": Side.BID, "ask": Side.ASK, "yes": Side.BID, "no": Side.ASK})
 
 
 @attrs.define(slots=True)
@@ -98,8 +96,8 @@ class _Command:
 class StreamProtocol:
     """One connection's commands, subscriptions and sequence.
 
-    `whole` names frame types to hand on undecoded; others that are not known are ignored. `yes_price` False is for recordings made
-    in NO-leg prices: events are in YES space either way.
+    `whole` names frame types, of those that no event is made of, to hand on undecoded; others that are not known are ignored. `yes_price`
+    False is for recordings made in NO-leg prices: events are in YES space either way.
     """
 
     def __init__(self, *, yes_price: bool = True, whole: Iterable[str] = ()) -> None:
@@ -108,6 +106,7 @@ class StreamProtocol:
         self._ids = itertools.count(1)
         self._pending: dict[int, _Command] = {}
         self._subscriptions: dict[int, _Subscription] = {}
+        self.ages = MessageAges()
         self._handlers: dict[type, Callable[[Any, _Subscription | None, list[Event]], None]] = {
             frames.DeltaFrame: self._on_delta,
             frames.SnapshotFrame: self._on_snapshot,
@@ -131,6 +130,8 @@ class StreamProtocol:
             params["index_ids"] = indices
         if BOOK in wanted:
             params["use_yes_price"] = self._yes_price
+        if TICKER in wanted:
+            params["send_initial_snapshot"] = True
         return self._command("subscribe", params, command)
 
     def unsubscribe(self, sids: Iterable[int]) -> str:
@@ -179,29 +180,32 @@ class StreamProtocol:
             "markets": sum(len(each.markets) for each in books),
             "synced": sum(len(each.synced) for each in books),
             "pending": len(self._pending),
+            **self.ages.statistics(),
         }
 
     # Frames
 
-    def feed(self, body: bytes) -> list[Event]:
-        """The events of one frame, in order. Never raises for what the exchange sends."""
+    def feed(self, body: bytes, received_ms: int = 0) -> list[Event]:
+        """The events of one frame, in order. Never raises for what the exchange sends.
+
+        `received_ms`: when it came, unix milliseconds of the exchange's clock, to know how old it was; 0 where that is of no interest.
+        """
         events: list[Event] = []
         try:
             frame = frames.decode_frame(body)
         except UNREADABLE as error:
             self._on_unread(body, error, events)
             return events
+        if received_ms and (kind := type(frame)) in _TIMES:
+            self.ages.note(frames.TAGS[kind], _TIMES[kind](frame), frame.sending_ts_ms, received_ms)
         subscription = self._in_sequence(frame.sid, frame.seq, events) if frame.seq else None
         if frame.seq and subscription is None and frame.sid in self._subscriptions:
             return events
         try:
-            self._handlers[type(frame)](frame, subscription, events)
+            handler = self._handlers.get(type(frame), self._on_notice)
+            handler(frame, subscription, events)
         except UNREADABLE as error:
-            # Only books and trades convert what they read, and each is about one market.
-            market = frame.msg.market_ticker
-            events.append(_malformed(type(frame).__struct_config__.tag, error))
-            if subscription is not None:
-                events.append(self._lost(subscription, (market,), frame.seq, frame.seq))
+            self._on_unmeant(frame, subscription, error, events)
         return events
 
     def _in_sequence(self, sid: int, seq: int, events: list[Event]) -> _Subscription | None:
@@ -229,7 +233,7 @@ class StreamProtocol:
         snapshot_clock = None if subscription is None else subscription.synced.get(body.market_ticker)
         if snapshot_clock is None or 0 < body.clock <= snapshot_clock:
             return
-        side = _SIDES[body.side]
+        side = SIDES[body.side]
         price = read_level_price(body.price_dollars, no_leg=side is Side.ASK and not self._yes_price)
         change = read_count(body.delta_fp)
         events.append(Delta(body.market_ticker, side, price, change, frame.seq, body.clock, body.ts_ms))
@@ -248,12 +252,15 @@ class StreamProtocol:
         body = frame.msg
         if subscription is None or body.market_ticker in subscription.left:
             return
-        direction = body.taker_book_side or body.taker_outcome_side or body.taker_side
-        if direction is None:
-            raise ValueError("no field names the taker's side")
+        side = read_side(body.taker_book_side, body.taker_outcome_side, body.taker_side)
         price, count = read_price(body.yes_price_dollars), read_count(body.count_fp)
-        side = _SIDES[direction]
         events.append(Trade(body.market_ticker, price, count, side, body.trade_id, body.ts_ms, body.is_block_trade))
+
+    def _on_notice(self, frame: frames.NoticeFrame, subscription: _Subscription | None, events: list[Event]) -> None:
+        """What is about our own account is taken whatever its subscription; the rest is somebody else's without one."""
+        if subscription is None and frame.seq and channels.CHANNELS[frames.TAGS[type(frame)]] not in channels.PRIVATE:
+            return
+        events.append(channels.notice(frame))
 
     def _on_subscribed(self, frame: frames.SubscribedFrame, _: _Subscription | None, events: list[Event]) -> None:
         command = self._pending.get(frame.id)
@@ -289,6 +296,19 @@ class StreamProtocol:
                     added.markets.pop(market, None)
         events.append(CommandFailed(code, message, frame.id, command.action, command.markets))
 
+    def _on_unmeant(
+        self, frame: frames.AnyFrame, subscription: _Subscription | None, error: Exception, events: list[Event]
+    ) -> None:
+        """A frame that was read and means nothing: its place in the sequence is known, and so is its market, where it has one."""
+        kind = frames.TAGS[type(frame)]
+        market = channels.market_of(frame)
+        markets = (market,) if market else ()
+        events.append(_malformed(kind, error))
+        if subscription is not None:
+            events.append(self._lost(subscription, markets, frame.seq, frame.seq))
+        elif (channel := channels.CHANNELS.get(kind, "")) in channels.PRIVATE:
+            events.append(Gap(channel, frame.sid, markets, 0, 0, ""))
+
     def _on_unread(self, body: bytes, error: Exception, events: list[Event]) -> None:
         """A frame of another type keeps its place in the sequence; one that is broken casts doubt on all it may have belonged to."""
         try:
@@ -303,6 +323,10 @@ class StreamProtocol:
                 events.append(Whole(envelope.type, envelope.sid, envelope.seq, body))
             return
         events.append(_malformed(envelope.type, error))
+        if envelope.type in channels.UNSEQUENCED:
+            if (channel := channels.CHANNELS[envelope.type]) in channels.PRIVATE:
+                events.append(Gap(channel, envelope.sid, (), 0, 0, ""))
+            return
         known = self._subscriptions.get(envelope.sid)
         self._doubt(list(self._subscriptions.values()) if known is None else [known], envelope.seq if known else 0, events)
 
@@ -334,8 +358,22 @@ class StreamProtocol:
         return msgspec.json.encode({"id": number, "cmd": cmd, "params": params}).decode()
 
 
-def _malformed(kind: object, error: Exception) -> Malformed:
-    return Malformed(str(kind), VenueError(f"{STREAM}: a {kind or 'nameless'} frame cannot be read: {error}"))
+_TIMES: Final[Mapping[type, Callable[[Any], int]]] = {
+    frames.DeltaFrame: attrgetter("msg.ts_ms"),
+    frames.TradeFrame: attrgetter("msg.ts_ms"),
+    frames.TickerFrame: attrgetter("msg.ts_ms"),
+    frames.FillFrame: attrgetter("msg.ts_ms"),
+    frames.GroupFrame: attrgetter("msg.ts_ms"),
+    frames.IndexFrame: attrgetter("msg.received_at"),
+    frames.OrderFrame: lambda frame: frame.msg.last_updated_ts_ms or 0,
+    frames.PositionFrame: lambda _: 0,
+    frames.LifeFrame: lambda _: 0,
+}
+"""When what a frame tells was done, by type of frame; 0 where it does not say. Frames not listed tell of nothing that ages."""
+
+
+def _malformed(kind: str, error: Exception) -> Malformed:
+    return Malformed(kind, VenueError(f"{STREAM}: a {kind or 'nameless'} frame cannot be read: {error}"))
 
 
 @asynccontextmanager

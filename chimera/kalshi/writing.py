@@ -67,7 +67,7 @@ class KalshiWriter:
         doubtful = False
         for attempt in range(RETRIES + 1 if request.repeatable else 1):
             if failure is not None:
-                await self._session.clock.sleep(self._pause(attempt, failure))
+                await self._session.clock.sleep(self._pause(attempt, request))
             try:
                 if failure is not None or not admitted:
                     self.admit(request)
@@ -113,8 +113,9 @@ class KalshiWriter:
             raise failures.from_answer(request.name, frame.status, frame.body)
         return Answer(frame, sent)
 
-    def _pause(self, attempt: int, failure: KalshiError) -> float:
-        tokens = failure.wait if isinstance(failure, Throttled) else 0.0
+    def _pause(self, attempt: int, request: Request) -> float:
+        """Until the tokens of the next try are there, and a little longer each time."""
+        tokens = self._session.limiter.wait(request.call, request.shard, self._session.clock.now(), request.items)
         return max(tokens, _BACKOFF * 2.0 ** (attempt - 1) * (0.5 + self._rng.random()))
 
 

@@ -35,10 +35,22 @@ SLICE: Final = 15
 """Layers a slice of `solve`: about 150 microseconds."""
 PLAN_STEP_S: Final = 8.0
 """Penalties are solved in longer steps than games, when they are called: 120 s of them take some 150 microseconds."""
+MOST_TRIES: Final = 15
 PLANS: Final = 64
 """Boxes kept; a game meets about a dozen."""
 ATTEMPT_S: Final = 25.0
 """Wall seconds from one shootout attempt to the next (judgement)."""
+
+
+def empty_net(state: Situation, params: NhlParams = PARAMS) -> float:
+    """P(the trailing team's net stands empty): seen, or from how teams have acted at this score and time. 0 in overtime."""
+    lead = state.home_lead
+    if not lead or state.overtime:
+        return 0.0
+    if state.pulled:
+        return float(state.pulled * lead < 0)
+    prior = params.pull_times.share(abs(lead), state.seconds_left)
+    return prior if state.pulled is None else prior * params.in_net
 
 
 class NhlGame:
@@ -69,19 +81,9 @@ class NhlGame:
                 ("prior", self._at(t, 0, (), None)),
                 ("lead", self._at(t, lead, (), None)),
                 ("strength", self._at(t, lead, state.box, None)),
-                ("net", clip(self._at(t, lead, state.box, self.net(state)))),
+                ("net", clip(self._at(t, lead, state.box, empty_net(state, self.params)))),
             )
         )
-
-    def net(self, state: Situation) -> float:
-        """P(the trailing team's net stands empty): seen, or from how teams have acted at this score and time. 0 in overtime."""
-        lead = state.home_lead
-        if not lead or state.overtime:
-            return 0.0
-        if state.pulled:
-            return float(state.pulled * lead < 0)
-        prior = self.hazards.pulls.share(abs(lead), state.seconds_left)
-        return prior if state.pulled is None else prior * self.params.in_net
 
     def reaction(self, state: Situation, horizon_s: float) -> Atoms:
         """Where P(home) may be `horizon_s` seconds from now: at most 9 (p', weight), weights summing to 1, mean within .01 of p.
@@ -105,6 +107,10 @@ class NhlGame:
         """P(home ahead, level, away ahead) after regulation, before the game."""
         home, tie = (at_start(self.hazards, row) for row in (outcome(0.0), indicator(0)))
         return home, tie, 1.0 - home - tie
+
+    def margin(self, goals: int) -> float:
+        """P(regulation ends this many goals apart), before the game; 0 is level."""
+        return sum(at_start(self.hazards, indicator(lead)) for lead in {goals, -goals})
 
     # Regulation
 
@@ -187,7 +193,7 @@ class NhlGame:
             return self._overtime_rates(strength(state.box, state.elapsed, 5 if self.playoffs else 3))
         skaters, lead, t = strength(state.box, state.elapsed), state.home_lead, state.seconds_left
         home, away = self.hazards.rates(skaters, lead, t)
-        net = self.net(state)
+        net = empty_net(state, self.params)
         if net:
             h, a = self.hazards.rates(skaters, lead, t, -1 if lead > 0 else 1)
             home, away = home + net * (h - home), away + net * (a - away)
@@ -217,10 +223,10 @@ class NhlGame:
         lead, t = state.home_lead, state.seconds_left
         if not lead or state.overtime or state.pulled:
             return 0.0, 0.0
-        before, later = (self.hazards.pulls.share(abs(lead), x) for x in (t, max(0.0, t - seconds)))
+        before, later = (self.params.pull_times.share(abs(lead), x) for x in (t, max(0.0, t - seconds)))
         if later <= before:
             return 0.0, 0.0
-        gain = self._at(t, lead, state.box, 1.0) - self._at(t, lead, state.box, self.net(state))
+        gain = self._at(t, lead, state.box, 1.0) - self._at(t, lead, state.box, empty_net(state, self.params))
         return (later - before) / (1.0 - before), gain
 
     def _next_attempt(self, state: Shootout, p: float, horizon_s: float) -> list[tuple[float, float]]:
@@ -247,16 +253,19 @@ def solve(
     if not 0.0 <= p0 <= 1.0 or not total > 0.0 or math.isinf(total):
         raise ValueError(f"a price of {p0!r} and a total of {total!r} goals are no game")
     p0, total = min(PRIOR_BOUNDS[1], max(PRIOR_BOUNDS[0], p0)), min(TOTAL_BOUNDS[1], max(TOTAL_BOUNDS[0], total))
-    mean, ratio = 0.46 * total, 1.1 * _logit(p0)
-    for _ in range(12):
+    wanted, mean, ratio, slope, last = _logit(p0), 0.46 * total, 0.5 * _logit(p0), 0.5, None
+    for _ in range(MOST_TRIES):
         hazards = Hazards(mean * math.exp(0.5 * ratio), mean * math.exp(-0.5 * ratio), params)
         made = yield from _sliced(hazards, outcome(_level(p0, hazards, playoffs, params)))
-        value = made[-1].kept[LEAD]
         goals = (yield from _sliced(hazards, indicator(0), 1.0))[-1].kept[LEAD]
-        if abs(value - p0) < 1e-5 and abs(goals - total) < 1e-3:
+        found = _logit(made[-1].kept[LEAD])
+        if abs(found - wanted) < 1e-4 and abs(goals - total) < 1e-2:
             break
-        ratio += 0.55 * (_logit(p0) - _logit(value))
-        mean *= 1.0 + (total - goals) / total
+        if last is not None and abs(found - last[1]) > 1e-3:  # the secant, as far as it may be believed
+            slope = min(0.8, max(0.2, (ratio - last[0]) / (found - last[1])))
+        last = ratio, found
+        ratio += min(1.0, max(-1.0, slope * (wanted - found)))
+        mean *= total / goals
     return NhlGame(p0, total, playoffs, hazards, Stretch(0.0, STEP_S, tuple(made)))
 
 
@@ -293,9 +302,9 @@ def _overtime_share(p0: float, params: NhlParams) -> float:
 
 
 def _released(box: Box, side: int, elapsed: float) -> Box:
-    """`after_goal`, but the second half of a double minor ends at one time whenever the goal falls: as if it fell in the middle of the first.
+    """`after_goal`, but a goal in the first half of a double minor counts as one in the middle of it, whenever it falls.
 
-    So that a box leads to one other box and not to one for every second.
+    So a box leads to one other box and not to one for every second.
     """
     left = after_goal(box, side, elapsed)
     fresh = next((p for p in left if p not in box), None)

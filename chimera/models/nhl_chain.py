@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from chimera.models.nhl_params import EVEN, REGULATION_S, NhlParams, PullTimes, Strength, happens, hazard
+from chimera.models.nhl_params import EVEN, REGULATION_S, NhlParams, Strength, happens, hazard
 
 STEP_S: Final = 4.0
 """Seconds between layers. Halving it moves no value by more than .001."""
@@ -46,7 +46,7 @@ class Hazards:
 
     def __init__(self, home: float, away: float, params: NhlParams, step: float = STEP_S) -> None:
         self.home, self.away, self.params, self.step = home, away, params, step
-        self.pulls = PullTimes(params.pulled, params.pull_stretch)
+        self.pulls = params.pull_times
         mean = 0.5 * (home + away)
         self._shares = home / mean, away / mean
         self._plain: dict[Strength, tuple[Row, Row]] = {}

@@ -100,6 +100,10 @@ class NhlParams:
     rest_sd: float = 0.0005
     total_sd: float = 2.29
     max_vig: float = 0.08
+    pull_times: PullTimes = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "pull_times", PullTimes(self.pulled, self.pull_stretch))
 
     def at(self, strength: Strength) -> Rates | None:
         """(home, away) rates of average teams at a strength other than five a side; None there, where the score decides."""

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,20 +25,23 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chimera.clock import WorldClock
+from chimera.conventions import Money
 from chimera.kalshi.auth import PrivateKey
-from chimera.sim.exchange.access import Access
+from chimera.sim.exchange.access import Access, ApiKey
 from chimera.sim.exchange.crowd import Crowd
-from chimera.sim.exchange.floor import Floor
+from chimera.sim.exchange.exchange import CASH, Exchange
 from chimera.sim.exchange.listing import listings
-from chimera.sim.exchange.traders import populate
+from chimera.sim.exchange.traders import INFORMED_LEAD, populate
 from chimera.sim.server import open_port, port_of, serve
-from chimera.sim.site import ADMIN_PATH, STREAM_PATH, SimSite
-from chimera.sim.streams import stream
+from chimera.sim.site import ADMIN_PATH, FAULTS_PATH, LOG_PATH, STREAM_PATH, SimSite
 from chimera.sim.world.espn import Espn
+from chimera.sim.world.odds import Odds
 from chimera.sim.world.schedule import evening
 
 STEP_SECONDS = 0.01
 """Machine seconds the public is left alone between turns: changes of one turn leave in one write."""
+IDLE_SECONDS = 0.05
+"""Machine seconds between turns at the most: a request may have brought something that is due sooner than all else."""
 BATCH = 2000
 """Actions a turn: an evening that began long ago is caught up in slices, with the server answering between them."""
 
@@ -61,23 +65,40 @@ class Keys:
     guard: Key
 
 
-def make_site(clock: WorldClock, seed: int, keys: Keys) -> tuple[SimSite, Crowd]:
-    """Everything that is served, and the public that moves it. The world begins at the clock's origin."""
+@attrs.frozen(slots=True)
+class Scene:
+    """What a world may be told to be: the member's cash by shard, its tier, how early the informed know, and what goes wrong."""
+
+    seed: int = 0
+    cash: Mapping[int, Money] = attrs.field(factory=lambda: dict(CASH))
+    tier: str = "basic"
+    informed_lead: float = INFORMED_LEAD
+    faults: str = ""
+
+
+def make_site(clock: WorldClock, seed: int, keys: Keys, scene: Scene | None = None) -> tuple[SimSite, Crowd]:
+    """Everything that is served, and the heap of what is to happen. The world begins at the clock's origin.
+
+    FaultSpecError where the scene's faults are wrong.
+    """
+    scene = scene or Scene(seed)
     _, begins, _ = clock.origin
     games = evening(seed, begins)
-    floor = Floor(listings(games), stream(seed, "floor"))
-    crowd = Crowd()
-    populate(floor, crowd, seed, begins)
-    access = Access({key.key_id: key.private.public_key() for key in (keys.trader, keys.guard)})
-    espn = Espn(games, seed)
-    return SimSite(clock, games, floor, access, espn, secrets.token_urlsafe(24)), crowd
+    exchange = Exchange(listings(games), seed, clock.now, cash=scene.cash, tier=scene.tier)
+    populate(exchange, seed, begins, informed_lead=scene.informed_lead)
+    names = {"trader": keys.trader, "guard": keys.guard}
+    access = Access({key.key_id: ApiKey(key.private.public_key(), name) for name, key in names.items()})
+    site = SimSite(clock, games, exchange, access, Espn(games, seed), Odds(games, seed), secrets.token_urlsafe(24), time.monotonic_ns)
+    if scene.faults:
+        site.install(scene.faults)
+    return site, exchange.crowd
 
 
-async def run(*, ready_file: Path, port: int, seed: int, clock: WorldClock, exit_with_parent: bool) -> None:
-    """Serve a world until told to stop. OSError where the port is taken or the files cannot be written."""
+async def run(*, ready_file: Path, port: int, clock: WorldClock, exit_with_parent: bool, scene: Scene) -> None:
+    """Serve a world until told to stop. OSError where the port is taken or the files cannot be written, FaultSpecError as in make_site."""
     with _private_files(ready_file) as (folder, env_file):
         keys = _make_keys(folder)
-        site, crowd = make_site(clock, seed, keys)
+        site, crowd = make_site(clock, scene.seed, keys, scene)
         listeners = await open_port(port)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until, _signalled, nursery.cancel_scope)
@@ -90,22 +111,24 @@ async def run(*, ready_file: Path, port: int, seed: int, clock: WorldClock, exit
                 await serve(listeners, site, now=clock.now)
 
             nursery.start_soon(serving)
-            document = _ready(site, keys, port_of(listeners), env_file, seed)
+            document = _ready(site, keys, port_of(listeners), env_file, scene.seed)
             _write_env(env_file, document)
             _write_by_rename(ready_file, json.dumps(document, indent=1))
-            _log.info("ready", port=port_of(listeners), seed=seed, games=[f"{g.away.code} at {g.home.code}" for g in site.games])
+            _log.info("ready", port=port_of(listeners), seed=scene.seed, games=[f"{g.away.code} at {g.home.code}" for g in site.games])
 
 
 async def catch_up(crowd: Crowd, clock: WorldClock) -> None:
-    """Bring the public to the present, as fast as it goes."""
+    """Bring the world to the present, as fast as it goes."""
     while crowd.advance(clock.now(), at_most=BATCH) == BATCH:
         await trio.lowlevel.checkpoint()
 
 
 async def drive(crowd: Crowd, clock: WorldClock) -> None:
-    """Let the public act as its time comes; returns when nobody is left."""
-    while (due := crowd.next_at) is not None:
-        await trio.sleep(max(STEP_SECONDS, (due - clock.now()) / clock.speed))
+    """Let things happen as their time comes, for ever: requests bring new ones at any moment."""
+    while True:
+        due = crowd.next_at
+        wait = IDLE_SECONDS if due is None else min(IDLE_SECONDS, (due - clock.now()) / clock.speed)
+        await trio.sleep(max(STEP_SECONDS, wait))
         await catch_up(crowd, clock)
 
 
@@ -180,8 +203,10 @@ def _ready(site: SimSite, keys: Keys, port: int, env_file: Path, seed: int) -> d
         "espn_url": f"http://{host}",
         "nws_url": None,
         "binance_ws_url": None,
-        "odds_url": None,
+        "odds_url": f"http://{host}",
         "admin_url": f"http://{host}{ADMIN_PATH}",
+        "admin_log_url": f"http://{host}{LOG_PATH}",
+        "admin_faults_url": f"http://{host}{FAULTS_PATH}",
         "admin_token": site.admin_token,
         "env_file": str(env_file),
         "markets": list(site.floor.contracts),

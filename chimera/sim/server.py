@@ -59,17 +59,30 @@ class Request:
 
 @attrs.frozen(slots=True)
 class Response:
-    """An answer with its whole body."""
+    """An answer with its whole body. A `lost` one is never sent: the connection ends instead."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+    lost: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(slots=True)
+class Held:
+    """No answer yet: ask `then` after `seconds`, as the site counts them. Only this client waits."""
+
+    seconds: float
+    then: Callable[[], Response | Held]
 
 
 class Site(Protocol):
     """What a server serves. `respond` and `refuse` are synchronous: everything behind them is in memory."""
 
-    def respond(self, request: Request) -> Response: ...
+    def respond(self, request: Request) -> Response | Held: ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, in the site's own seconds."""
 
     def refuse(self, request: Request) -> Response | None:
         """Why this WebSocket upgrade is refused; None admits it."""
@@ -136,7 +149,10 @@ class _Exchange:
         if request.wants_websocket:
             await self._upgrade(request, head)
             return False
-        await self._answer(request, self._respond(request))
+        response = await self._respond(request)
+        if response.lost:
+            return False
+        await self._answer(request, response)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _head(self) -> h11.Request | None:
@@ -171,12 +187,16 @@ class _Exchange:
     async def _receive(self) -> None:
         self._http.receive_data(await self._stream.receive_some(_READ_SIZE))
 
-    def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         try:
-            return self._site.respond(request)
+            answer = self._site.respond(request)
+            while isinstance(answer, Held):
+                await self._site.sleep(answer.seconds)
+                answer = answer.then()
         except Exception:
             _log.exception("a request could not be answered", method=request.method, path=request.path)
             return Response(500, b'{"code":"internal_error","message":"internal server error"}')
+        return answer
 
     async def _upgrade(self, request: Request, head: h11.Request) -> None:
         refusal = self._site.refuse(request)
@@ -196,11 +216,9 @@ class _Exchange:
                 await socket.finish()
 
     async def _answer(self, request: Request, response: Response) -> None:
-        headers = [
-            ("content-type", response.content_type),
-            ("content-length", str(len(response.body))),
-            ("date", formatdate(self._now(), usegmt=True)),
-        ]
+        headers = [("date", formatdate(self._now(), usegmt=True)), *response.headers]
+        if response.status != 204:
+            headers += [("content-type", response.content_type), ("content-length", str(len(response.body)))]
         # The answer to HEAD has the headers of its body, and no body.
         body = [] if request.method == "HEAD" else [h11.Data(data=response.body)]
         await self._send(h11.Response(status_code=response.status, headers=headers), *body, h11.EndOfMessage())

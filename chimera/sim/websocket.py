@@ -7,6 +7,8 @@ client that does not read.
 
 from __future__ import annotations
 
+import struct
+
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
@@ -109,6 +111,14 @@ class WebSocket:
         self.closing = True
         self._waiting.set()
         self._writing.deadline = min(self._writing.deadline, trio.current_time() + GOODBYE_SECONDS)
+
+    def reset(self) -> None:
+        """End the conversation without a word: the connection is reset, and what had not left is lost."""
+        self.closing = True
+        self._outbox.clear()
+        self._waiting.set()
+        self._stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._stream.socket.close()
 
     async def pump(self) -> None:
         """Write the outbox as it fills; returns when the conversation is over and all is written, or when the client is gone."""

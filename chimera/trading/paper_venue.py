@@ -57,6 +57,8 @@ class PaperVenue:
         self.wake: Callable[[], None] | None = None
         self.covers: Covers | None = None
         """Until it is set, a trip of any scope cancels everything: too much is safe."""
+        self.on_deaf: Callable[[str], None] | None = None
+        """Never called: paper hears itself."""
         self._log = journal
         self._clock = clock
         self._rng = rng
@@ -196,6 +198,9 @@ class PaperVenue:
         self.exchange.settle(market, value, self._reach(at))
 
     # What is known of it without asking
+
+    def hears(self) -> bool:
+        return True
 
     def count_resting(self) -> int:
         return len(self.exchange.resting())

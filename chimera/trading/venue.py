@@ -167,10 +167,15 @@ class OpenVenue(Venue, Protocol):
     """A venue as a running system holds it, beside the tree: who hears it, and what it must be told.
 
     `sink` hears every event; what nobody listened to is kept for it. Until `covers` is set, a trip of any scope cancels everything.
+    `on_deaf(why)` is called when the venue heard of our orders as things happened, and now no longer does.
     """
 
     sink: Sink | None
     covers: Covers | None
+    on_deaf: Callable[[str], None] | None
+
+    def hears(self) -> bool:
+        """Whether it hears of our orders and fills as they happen; nothing is placed while it does not."""
 
     def advance(self, now: float) -> None:
         """Say what is due by `now`, and what nobody has heard yet."""

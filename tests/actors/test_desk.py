@@ -10,7 +10,7 @@ from gateway_rig import CAPS, GAME, NOW, OTHER, SIZE, M, listed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.desk import Action, Desk, anchored, within_anchor
+from actors.desk import Action, Desk, Intention, Move, anchored, within_anchor
 from actors.messages import Exposure, Quote, TopOfBook
 from chimera.conventions import CENT, CONTRACT, DOLLAR, ONE, Side, cents, complement
 from chimera.markets import Market, Status
@@ -206,6 +206,39 @@ class TestDayLoss:
         bought(desk, SIZE, 6000)
         desk.mark(top)
         assert desk.exposure(NOW).marked == 0
+
+
+class TestWriting:
+    """In the step that writes an order everything is asked again, whatever was asked before."""
+
+    def meant(self, price: int, wanted: int | None) -> tuple[Desk, Intention]:
+        """An order meant at `price`, with a quote that wants `wanted` now."""
+        desk, _ = make_desk()
+        intention = desk.intend(Move(Action.PLACE, Reason.PLACED, M, Side.BID, quote(price), price, SIZE), "c1", NOW)
+        desk.want(quote(wanted, 5500))
+        return desk, intention
+
+    def test_an_order_as_it_is_wanted_is_forbidden_by_nothing(self) -> None:
+        desk, intention = self.meant(4600, 4600)
+        assert desk.forbids(intention, NOW) is None
+
+    def test_an_order_beyond_its_own_anchor_is_forbidden(self) -> None:
+        desk, intention = self.meant(4801, 4801)
+        assert desk.forbids(intention, NOW) is Reason.ABOVE_ANCHOR
+
+    def test_an_order_more_eager_than_is_wanted_now_is_forbidden(self) -> None:
+        desk, intention = self.meant(4600, 4599)
+        assert desk.forbids(intention, NOW) is Reason.WITHDRAWN
+
+    def test_an_order_of_a_side_not_wanted_now_is_forbidden_with_what_stopped_it(self) -> None:
+        desk, intention = self.meant(4600, None)
+        assert desk.forbids(intention, NOW) is Reason.NO_EDGE
+
+    def test_an_order_of_an_older_fence_than_its_quote_is_forbidden(self) -> None:
+        desk, intention = self.meant(4600, 4600)
+        desk._register.pull(M, Reason.EDGE_GONE, source="test", at=NOW)
+        desk.want(attrs.evolve(quote(4600), fence=desk._register.fence(M)))
+        assert desk.forbids(intention, NOW) is Reason.STALE_FENCE
 
 
 class TestReadiness:

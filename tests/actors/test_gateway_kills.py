@@ -70,6 +70,17 @@ class TestOvertaken:
             await r.acked(order, "o1")
             assert r.venue.calls == [("cancel", ("o1",), Reason.STALE_FENCE)]
 
+    async def test_a_new_quote_that_came_before_the_ack_does_not_redeem_the_order(self, autojump_clock: MockClock) -> None:
+        async with rig() as r:
+            await r.tell(r.quote())
+            await r.durable()
+            (order,) = r.venue.placed
+            r.register.pull(M, Reason.EDGE_GONE, source="test", at=r.now)
+            await r.tell(r.quote())
+            r.venue.calls.clear()
+            await r.acked(order, "o1")
+            assert r.venue.calls == [("cancel", ("o1",), Reason.STALE_FENCE)]
+
     async def test_an_ack_of_an_order_that_nobody_knows_is_cancelled(self, autojump_clock: MockClock) -> None:
         async with rig() as r:
             await r.tell(VenueEvent(Done("t0-1-9", "o9", M, Action.PLACE, r.now), r.now))

@@ -201,6 +201,14 @@ class TestReconciling:
             await r.tell(Reconcile((found,), (), r.now, r.now))
             assert r.venue.did("cancel") == [("cancel", ("stranger",), Reason.ORPHAN)]
 
+    async def test_a_stranger_at_our_very_price_is_never_taken_for_our_quote(self, autojump_clock: MockClock) -> None:
+        async with rig() as r:
+            found = r.venue.lists("stranger", "x", price=4600)
+            await r.tell(Reconcile((found,), (), r.now, r.now))
+            r.venue.calls.clear()
+            await r.tell(r.quote(4600))
+            assert r.venue.calls == [("cancel", ("stranger",), Reason.REPLACED)]
+
     async def test_a_stranger_in_a_market_that_was_never_listed_is_cancelled_and_hinders_nothing(self, autojump_clock: MockClock) -> None:
         async with rig() as r:
             found = r.venue.lists("stranger", "x", "KXELSEWHERE-1")

@@ -220,6 +220,13 @@ class TestFeeding:
             assert (name, other) == ("A", "B")
             assert first == BookSnapshot("A", ((4_600, 1_000),), ((5_200, 300),), 1, 0, rig.clock.now(), 7)
 
+    async def test_a_listing_that_follows_an_empty_one_is_connected_for(self, autojump_clock):
+        async with running() as rig:
+            await rig.list("")
+            await rig.list("AB")
+            assert rig.states()[-1] == "ready"
+            assert len(rig.door.attempts) == 1
+
     async def test_deltas_reach_their_own_book_as_bids_and_asks(self, autojump_clock):
         async with subscribed() as live:
             live.door.wire.delta("B", "no", "0.5100", "-2.00")

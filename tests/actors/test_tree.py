@@ -137,8 +137,8 @@ class TestShape:
             assert isinstance(standings, tuple)
             states = {standing.actor: standing.state for standing in standings if isinstance(standing, Standing)}
             assert states["gateway"] == states["reconciler"] == states["journal"] == "ready"
-            assert {states["stream"], states["universe"]} <= {"connecting", "stale"}
-            assert {states["nba"], states["pricer.nba"]} <= {"connecting", "idle"}
+            assert states["universe"] == "stale"
+            assert {states[name] for name in ("stream", "nba", "pricer.nba")} <= {"connecting", "stale", "idle"}
             assert t.exits == []
 
     async def test_every_worker_s_death_is_watched(self, root: Path, tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -186,7 +186,8 @@ class TestGivingUp:
         async with tree(root, tmp_path) as t:
             with trio.fail_after(60.0):
                 while t.system.address("app").alive:
-                    t.system.address("gateway").tell(VenueEvent("no event", NOW))
+                    # Each another, for a message that keeps killing its receiver may be kept from it.
+                    t.system.address("gateway").tell(VenueEvent("no event", trio.current_time()))
                     await trio.sleep(0.5)
             assert "trading" in t.exits
             assert isinstance(await t.system.ended(t.top), Shutdown)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from actors.messages import Listing, Resend, Settled, Standing
 from actors.runtime import ActorSystem, ChildSpec, DynamicSupervisor, StartChild, Supervisor, TrioActor
 from actors.runtime.testing import settle
-from actors.universe import HORIZON_S, POLL_S, TERMS_S, UniverseActor
+from actors.universe import HORIZON_S, POLL_S, RETRY_S, TERMS_S, UniverseActor
 from chimera.clock import VirtualClock
 from chimera.conventions import ONE
 from chimera.errors import VenueError
@@ -342,9 +342,18 @@ class TestFailure:
             assert rig.standing().state == "ready"
             assert rig.address.incarnation == 1
 
+    async def test_an_exchange_that_does_not_answer_is_asked_again_soon(self, autojump_clock):
+        async with running(lambda rig: setattr(rig.rest, "down", True)) as rig:
+            rig.rest.down = False
+            await trio.sleep(RETRY_S)
+            await settle()
+            assert rig.standing().state == "ready"
+            assert rig.listed() == [IND, NYK]
+
     async def test_a_start_without_an_answer_lists_nothing_and_goes_on_asking(self, autojump_clock):
         async with running(lambda rig: setattr(rig.rest, "down", True)) as rig:
             assert rig.standing().state == "stale"
+            assert rig.told(Listing) == [], "that nothing is listed is not known"
             rig.rest.down = False
             await rig.poll()
             assert rig.listed() == [IND, NYK]

@@ -207,9 +207,10 @@ class TestEmbedded:
     """The embedded world is a child that lives exactly as long as it is needed."""
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    def test_the_child_ends_with_its_parent_however_that_ends(self, number: signal.Signals, root: Path) -> None:
+    def test_the_child_ends_with_its_parent_however_that_ends(self, number: signal.Signals, root: Path, tmp_path: Path) -> None:
+        env = os.environ | {"TMPDIR": str(tmp_path)}
         parent = subprocess.Popen(
-            [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True
+            [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, env=env, text=True
         )
         assert parent.stdout is not None
         try:

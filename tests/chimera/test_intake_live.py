@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 import wsproto
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,7 +22,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 
 from chimera.clock import WorldClock
 from chimera.errors import FeedError
-from chimera.intake import Frame
+from chimera.intake import Frame, NotSent
 from chimera.intake_live import Limits, LiveDoor
 
 Answer = Callable[[trio.SocketStream, bytes], Awaitable[None]]
@@ -228,6 +229,127 @@ class TestDocuments:
             with trio.move_on_after(0.05) as scope:
                 await door.get("a.document", f"http://127.0.0.1:{port}/")
         assert scope.cancelled_caught
+
+
+class TestWrites:
+    """One request, sent once: its answer, or whether any of it left."""
+
+    async def test_method_body_and_headers_go_out_and_the_answer_enters_at_the_door(self, door: LiveDoor) -> None:
+        received: list[bytes] = []
+
+        async def answer(stream: trio.SocketStream, request: bytes) -> None:
+            received.append(request)
+            await stream.send_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        seen: list[Frame] = []
+        heard: list[str] = []
+        door.tap(seen.append)
+        door.on_response(lambda stream, *_: heard.append(stream))
+        async with tcp_server(answer) as port:
+            url = f"http://127.0.0.1:{port}/orders?x=1"
+            frame = await door.send("DELETE", "a.write", url, headers={"X-Key": "v"}, body=b"{}")
+        assert (frame.stream, frame.status, frame.body) == ("a.write", 204, b"")
+        assert seen == [frame]
+        assert heard == ["a.write"]
+        assert received[0].startswith(b"DELETE /orders?x=1 HTTP/1.1")
+        assert {b"X-Key: v", b"Content-Type: application/json", b"Content-Length: 2"} <= set(received[0].split(b"\r\n"))
+
+    async def test_a_write_without_a_body_says_nothing_of_one(self, door: LiveDoor) -> None:
+        received: list[bytes] = []
+
+        async def answer(stream: trio.SocketStream, request: bytes) -> None:
+            received.append(request)
+            await plain(stream, request)
+
+        async with tcp_server(answer) as port:
+            await door.send("DELETE", "a.write", f"http://127.0.0.1:{port}/")
+        assert b"Content-Type" not in received[0]
+
+    async def test_writes_do_not_wait_for_reads(self) -> None:
+        async def slow_documents(stream: trio.SocketStream, request: bytes) -> None:
+            if request.startswith(b"GET"):
+                await trio.sleep_forever()
+            await plain(stream, request)
+
+        async with LiveDoor(WorldClock(), limits=Limits(connections=1)) as door, tcp_server(slow_documents) as port:
+            url = f"http://127.0.0.1:{port}/"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(door.get, "a.document", url)
+                nursery.start_soon(door.get, "another.document", url)
+                await trio.testing.wait_all_tasks_blocked()
+                with trio.fail_after(2):
+                    assert (await door.send("POST", "a.write", url, body=b"{}")).status == 200
+                nursery.cancel_scope.cancel()
+
+    async def test_one_warm_connection_serves_many_writes(self, door: LiveDoor) -> None:
+        streams: set[int] = set()
+
+        async def answer(stream: trio.SocketStream, request: bytes) -> None:
+            streams.add(id(stream))
+            await plain(stream, request)
+
+        async with tcp_server(answer) as port:
+            for _ in range(3):
+                await door.send("POST", "a.write", f"http://127.0.0.1:{port}/")
+        assert len(streams) == 1
+
+    @pytest.mark.parametrize("partly", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
+    async def test_a_connection_cut_after_the_request_leaves_it_open_what_became_of_it(self, door: LiveDoor, partly: bytes) -> None:
+        async def cut(stream: trio.SocketStream, request: bytes) -> None:
+            await stream.send_all(partly)
+            await trio.aclose_forcefully(stream)
+
+        async with tcp_server(cut) as port:
+            with pytest.raises(FeedError, match=r"a\.write") as caught:
+                await door.send("POST", "a.write", f"http://127.0.0.1:{port}/", body=b"{}")
+        assert not isinstance(caught.value, NotSent)
+
+    async def test_an_answer_that_does_not_come_in_time_leaves_it_open_too(self, door: LiveDoor) -> None:
+        async def never(stream: trio.SocketStream, request: bytes) -> None:
+            await trio.sleep_forever()
+
+        async with tcp_server(never) as port:
+            with pytest.raises(FeedError, match=r"within 0\.1 s") as caught:
+                await door.send("POST", "a.write", f"http://127.0.0.1:{port}/", body=b"{}", timeout=0.1)
+        assert not isinstance(caught.value, NotSent)
+
+    async def test_where_nobody_listens_nothing_was_sent(self, door: LiveDoor) -> None:
+        port = await closed_port()
+        with pytest.raises(NotSent, match=r"a\.write") as caught:
+            await door.send("POST", "a.write", f"http://127.0.0.1:{port}/?key=secret", body=b"{}")
+        assert "secret" not in str(caught.value)
+
+    async def test_where_no_connection_comes_free_in_time_nothing_was_sent(self) -> None:
+        async def never(stream: trio.SocketStream, request: bytes) -> None:
+            await trio.sleep_forever()
+
+        async with LiveDoor(WorldClock(), limits=Limits(writes=1)) as door, tcp_server(never) as port:
+            url = f"http://127.0.0.1:{port}/"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(door.send, "POST", "a.write", url)
+                await trio.testing.wait_all_tasks_blocked()
+                with pytest.raises(NotSent, match=r"within 0\.1 s"):
+                    await door.send("POST", "another.write", url, timeout=0.1)
+                nursery.cancel_scope.cancel()
+
+    async def test_where_tls_cannot_be_agreed_on_nothing_was_sent(self, door: LiveDoor) -> None:
+        async with tcp_server(plain) as port:
+            with pytest.raises(NotSent, match=r"a\.write"):
+                await door.send("POST", "a.write", f"https://127.0.0.1:{port}/", body=b"{}", timeout=0.5)
+
+    async def test_a_connection_the_server_closed_while_it_was_idle_is_not_written_to(self, door: LiveDoor) -> None:
+        closed = trio.Event()
+
+        async def once(stream: trio.SocketStream, request: bytes) -> None:
+            await plain(stream, request)
+            await trio.aclose_forcefully(stream)
+            closed.set()
+
+        async with tcp_server(once) as port:
+            url = f"http://127.0.0.1:{port}/"
+            await door.send("POST", "a.write", url)
+            await closed.wait()
+            assert (await door.send("POST", "a.write", url)).status == 200
 
 
 class TestConnections:

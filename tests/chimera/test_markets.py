@@ -14,7 +14,7 @@ from chimera.conventions import ONE
 from chimera.kalshi import decode
 from chimera.kalshi.schema import KalshiEvent, KalshiMarket, KalshiSeries
 from chimera.markets import CENT_GRID, FeeTerms, Market, PriceGrid, Refused, Status, parse_market
-from chimera.teams import NBA
+from chimera.teams import NBA, NHL
 
 SERIES = KalshiSeries("KXNBAGAME", "quadratic", 1.0)
 RULES = (
@@ -102,6 +102,60 @@ class TestGame:
         assert not market.trading(RAW.open_time - 1)
         assert not market.trading(RAW.close_time)
         assert not parsed(status="inactive").trading(RAW.open_time)
+
+
+class TestHockey:
+    """The wordings that hockey's markets have been seen with; all mean the same."""
+
+    SERIES = KalshiSeries("KXNHLGAME", "quadratic_with_maker_fees", 1.0)
+
+    def parsed(self, codes, suffix, subtitle, rules, day="26OCT05"):
+        event = f"KXNHLGAME-{day}{codes}"
+        raw = attrs.evolve(RAW, ticker=f"{event}-{suffix}", event_ticker=event, yes_sub_title=subtitle, rules_primary=rules)
+        return parse_market(raw, self.SERIES)
+
+    @pytest.mark.parametrize(
+        ("codes", "suffix", "subtitle", "day", "home", "rules"),
+        [
+            ("SJDAL", "SJ", "San Jose", "26OCT05", None, "San Jose wins the San Jose vs Dallas NHL game originally scheduled for Oct 5, 2026"),
+            ("COLNJ", "NJ", "New Jersey", "25OCT26", None, "NJ Devils wins the Colorado vs New Jersey PRO game scheduled for Oct 26, 2025"),
+            ("CARVGK", "VGK", "Vegas", "26JUN14", True,
+             "VGK Golden Knights wins the Game 6: Carolina at Vegas PRO game scheduled for Jun 14, 2026"),
+            ("TORNYI", "NYI", "New York I", "26OCT05", True,
+             "New York I wins the Toronto at New York I PRO game originally scheduled for Oct 5, 2026"),
+        ],
+    )  # fmt: skip
+    def test_each_wording_is_read(self, codes, suffix, subtitle, day, home, rules):
+        sentence = f"If {rules.replace('PRO', 'professional hockey')}, then the market resolves to Yes."
+        market = self.parsed(codes, suffix, subtitle, sentence, day)
+        assert isinstance(market, Market), market
+        assert (market.domain, market.meaning.team.code, market.meaning.home) == ("nhl", suffix, home)
+        assert market.meaning.team.code in codes
+
+    @pytest.mark.parametrize(
+        ("subtitle", "rules", "why"),
+        [
+            ("Dallas", "If San Jose wins the San Jose vs Dallas NHL game", "yes_sub_title says DAL"),
+            ("San Jose", "If Dallas wins the San Jose vs Dallas NHL game", "rules_primary says DAL"),
+            ("San Jose", "If San Jose wins the San Jose vs Dallas NBA game", "about NBA"),
+            ("San Jose", "If San Jose wins the San Jose vs Dallas professional basketball game", "about basketball"),
+            ("San Jose", "If San Jose wins the 1st period of the San Jose vs Dallas NHL game", "1st period"),
+            ("New York", "If San Jose wins the San Jose vs Dallas NHL game", "names 'New York'"),
+        ],
+    )
+    def test_what_says_otherwise_is_refused(self, subtitle, rules, why):
+        whole = f"{rules} originally scheduled for Oct 5, 2026, then the market resolves to Yes."
+        market = self.parsed("SJDAL", "SJ", subtitle, whole)
+        assert isinstance(market, Refused)
+        assert why in market.why
+
+    def test_two_letter_codes_are_told_apart(self):
+        assert [NHL.split(codes) is not None for codes in ("LATB", "NJSJ", "NYINYR", "LALA", "TBXX")] == [True, True, True, False, False]
+
+    def test_every_team_is_known_by_code_city_and_nickname_and_espns_abbreviation(self):
+        assert len(NHL.teams) == 32
+        for team in NHL.teams:
+            assert {NHL.by_code(team.code), NHL.by_espn(team.espn), NHL.by_name(team.city), NHL.by_name(team.nickname)} == {team}
 
 
 class TestRefused:

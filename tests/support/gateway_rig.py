@@ -208,7 +208,7 @@ class Rig:
     async def restart(self) -> None:
         """Crash the gateway; wait until its next incarnation has handled everything it can."""
         before = self.gateway.incarnation
-        self.gateway.tell(VenueEvent("no event", self.now))
+        self.gateway.tell(VenueEvent(f"no event {before}", self.now))
         await settle()
         assert self.gateway.incarnation == before + 1
 

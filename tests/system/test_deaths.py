@@ -17,6 +17,7 @@ from actors.cli.common import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.trading import venue_log as log
 from chimera.trading.reasons import Reason
+from chimera.trading.venue import Resting
 
 pytestmark = pytest.mark.system
 
@@ -51,6 +52,17 @@ class Trial:
     gateway_after: int = 0
     healed: bool = False
     fault: str = ""
+
+    @property
+    def rested(self) -> tuple[Resting, ...]:
+        """What rested when the first of them died."""
+        return self.deaths[0].resting if self.deaths else ()
+
+    @property
+    def telling(self) -> bool:
+        """Whether enough rested for the death to prove anything; of a book, also in its own market."""
+        own = self.actor.removeprefix("book.")
+        return len(self.rested) >= SEVERAL - 1 and (own == self.actor or own in {order.market for order in self.rested})
 
 
 @attrs.define
@@ -96,14 +108,22 @@ async def storm(ready: Path, journal: Path, actors: tuple[str, ...]) -> Storm:
     return told
 
 
+def telling_storm(ready: Path, folder: Path, actors: tuple[str, ...]) -> Storm:
+    """A storm in which each death found quotes at rest. One that did not proves nothing and is done again, twice at most."""
+    for attempt in range(3):
+        told = trio.run(storm, ready, folder / f"{'+'.join(actors)}.{attempt}.db", actors)
+        if all(trial.telling for trial in told.trials.values() if trial.deaths):
+            break
+    return told
+
+
 @pytest.fixture(scope="module")
 def storms(ready: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Storm]:
     """Every run, by the actors that died in it."""
     folder = tmp_path_factory.mktemp("storms")
     found: dict[str, Storm] = {}
-    for number, actors in enumerate(RUNS):
-        told = trio.run(storm, ready, folder / f"{number}.db", actors)
-        found |= dict.fromkeys(actors, told)
+    for actors in RUNS:
+        found |= dict.fromkeys(actors, telling_storm(ready, folder, actors))
     return found
 
 
@@ -115,10 +135,7 @@ every_run = pytest.mark.parametrize("first", [actors[0] for actors in RUNS])
 def test_several_quotes_rested_when_it_died(storms: dict[str, Storm], actor: str) -> None:
     trial = storms[actor].trials[actor]
     assert trial.actor in [death.actor for death in trial.deaths]
-    resting = trial.deaths[0].resting
-    assert len(resting) >= SEVERAL - 1
-    if actor == BOOK:
-        assert any(order.market == trial.actor.removeprefix("book.") for order in resting)
+    assert trial.telling
 
 
 @every_actor
@@ -144,7 +161,7 @@ def test_the_cancels_of_its_scope_leave_before_any_order(storms: dict[str, Storm
         return
     scope = SCOPES[actor]
     if scope == "MARKET:":
-        scope += trial.actor.removeprefix("book.") if actor == BOOK else died.resting[0].market
+        scope += trial.actor.removeprefix("book.") if actor == BOOK else trial.rested[0].market
     trip = next(line for line in fired if line.scope == scope)
     assert trip.source in {death.actor for death in trial.deaths}
     orders = [line for line in after if isinstance(line, log.Sent) and line.market in trip.fences]

@@ -12,15 +12,27 @@ import datetime as dt
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
 
 import attrs
 import msgspec
 
 from chimera.errors import ConfigError
+from chimera.feeds.espn import LEAGUES
 
-END_PERIOD, END_GAME = "412", "402"
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th"}
+
+
+@attrs.frozen(slots=True)
+class _Sport:
+    """How a league's rows end things: play types by id, what a period is called, after which one there is half time."""
+
+    end_period: str
+    end_game: str
+    period: str
+    half: int | None
+
+
+_SPORTS = {"nba": _Sport("412", "402", "Quarter", 2), "nhl": _Sport("519", "522", "Period", None)}
 
 
 class _Wire(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -59,6 +71,8 @@ class _Play(_Wire, omit_defaults=False):
     wallclock: str
     shooting_play: bool = False
     team: _TeamId | None = None
+    strength: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    shot_info: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Row(_Wire, omit_defaults=False):
@@ -149,17 +163,21 @@ class Version:
 
 
 class PastGame:
-    """One finished game. `home` and `away` are ESPN's abbreviations; times are unix seconds. ConfigError where `path` is no such game."""
+    """One finished game of `league`, "nba" or "nhl". `home` and `away` are ESPN's abbreviations; times are unix seconds.
 
-    SCOREBOARD: ClassVar[str] = "espn.scoreboard.nba"
+    ConfigError where `path` is no such game.
+    """
 
-    def __init__(self, path: Path, delay_s: float) -> None:
+    def __init__(self, path: Path, delay_s: float, league: str = "nba") -> None:
         self._page = page = _read(path)
+        if page.header.league.slug != league:
+            raise ConfigError(f"{path}: the game is of league {page.header.league.slug or '(none)'!r}, not {league!r}")
+        self._league, self._sport = LEAGUES[league], _SPORTS[league]
         competition = page.header.competitions[0] if page.header.competitions else None
         sides = {} if competition is None else {side.home_away: side for side in competition.competitors}
         if competition is None or set(sides) != {"home", "away"}:
             raise ConfigError(f"{path}: the game has no home and away side")
-        if not page.plays or page.plays[-1].type.id != END_GAME:
+        if not page.plays or page.plays[-1].type.id != self._sport.end_game:
             raise ConfigError(f"{path}: its plays do not end with the end of the game; only a finished game can be imported")
         self._competition = competition
         self._home, self._away = sides["home"], sides["away"]
@@ -175,8 +193,12 @@ class PastGame:
         self._rows = [rows.get(play.id) for play in page.plays]
 
     @property
+    def scoreboard_stream(self) -> str:
+        return f"espn.scoreboard.{self._league.name}"
+
+    @property
     def summary_stream(self) -> str:
-        return f"espn.summary.nba.{self.event_id}"
+        return f"espn.summary.{self._league.name}.{self.event_id}"
 
     @property
     def home_won(self) -> bool:
@@ -211,7 +233,23 @@ class PastGame:
             return _Status(0.0, "0.0", 0, _StatusType("1", "STATUS_SCHEDULED", "pre", False, "Scheduled", start, start))
         play = self._page.plays[shown - 1]
         period, clock = play.period.number, play.clock.display_value
-        return _Status(_seconds(clock), clock, period, _status_type(play.type.id, period, clock))
+        left = _seconds(clock)
+        if self._league.plays_count_up:  # a scoreboard's clock counts down in every sport
+            left = max(0.0, self._league.length(period, self._page.header.season.type) - left)
+            clock = f"{int(left) // 60}:{int(left) % 60:02}"
+        return _Status(left, clock, period, self._status_type(play.type.id, period, clock))
+
+    def _status_type(self, kind: str, period: int, clock: str) -> _StatusType:
+        sport, periods = self._sport, self._league.periods
+        beyond = "OT" if period == periods + 1 else f"{period - periods}OT"
+        name = f"{_ORDINALS[period]} {sport.period}" if period <= periods else beyond
+        if kind == sport.end_game:
+            return _StatusType("3", "STATUS_FINAL", "post", True, "Final", "Final", "Final")
+        if kind == sport.end_period and period == sport.half:
+            return _StatusType("23", "STATUS_HALFTIME", "in", False, "Halftime", "Halftime", "Halftime")
+        if kind == sport.end_period:
+            return _StatusType("22", "STATUS_END_PERIOD", "in", False, "End of Period", f"End of {name}", f"End of {name}")
+        return _StatusType("2", "STATUS_IN_PROGRESS", "in", False, "In Progress", f"{clock} - {name}", f"{clock} - {name}")
 
     def _scoreboard(self, status: _Status, competitors: list[_Competitor]) -> bytes:
         header, competition = self._page.header, self._competition
@@ -277,14 +315,3 @@ def _seconds(clock: str) -> float:
     """Seconds left from "11:43", or "59.1" under a minute."""
     minutes, colon, seconds = clock.rpartition(":")
     return float(seconds) + (60.0 * int(minutes) if colon else 0.0)
-
-
-def _status_type(kind: str, period: int, clock: str) -> _StatusType:
-    name = f"{_ORDINALS[period]} Quarter" if period in _ORDINALS else "OT" if period == 5 else f"{period - 4}OT"
-    if kind == END_GAME:
-        return _StatusType("3", "STATUS_FINAL", "post", True, "Final", "Final", "Final")
-    if kind == END_PERIOD and period == 2:
-        return _StatusType("23", "STATUS_HALFTIME", "in", False, "Halftime", "Halftime", "Halftime")
-    if kind == END_PERIOD:
-        return _StatusType("22", "STATUS_END_PERIOD", "in", False, "End of Period", f"End of {name}", f"End of {name}")
-    return _StatusType("2", "STATUS_IN_PROGRESS", "in", False, "In Progress", f"{clock} - {name}", f"{clock} - {name}")

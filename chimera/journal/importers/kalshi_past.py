@@ -16,14 +16,14 @@ import datetime as dt
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 import msgspec
 
 from chimera.conventions import CENT, ONE, Price, complement, format_price
 from chimera.errors import ConfigError
-from chimera.teams import NBA, Team
+from chimera.teams import NBA, NHL, League, Team
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +31,21 @@ if TYPE_CHECKING:
 HALF_SPREAD: Price = CENT
 LEVELS = 10
 LEVEL_SIZE = "250.00"
-SERIES = "KXNBAGAME"
 BOOK_SID, TRADE_SID = 1, 2
 CLOSES_AFTER = dt.timedelta(days=14)
 """A game's market closes days after it; its result closes it early."""
+
+
+@attrs.frozen(slots=True)
+class Games:
+    """A series of game markets: its league, what its rules call the sport, its tag."""
+
+    league: League
+    sport: str
+    tag: str
+
+
+GAMES: Final = {"KXNBAGAME": Games(NBA, "basketball", "Basketball"), "KXNHLGAME": Games(NHL, "hockey", "Hockey")}
 
 Body: TypeAlias = dict[str, object]
 
@@ -96,17 +107,30 @@ class Identity:
 
     @classmethod
     def parse(cls, ticker: str) -> Identity:
-        """ConfigError where it is no ticker of an NBA game."""
+        """ConfigError where it is no ticker of a game of GAMES."""
         event, _, code = ticker.rpartition("-")
         series, _, rest = event.partition("-")
-        sides, team = NBA.split(rest[7:]), NBA.by_code(code)
-        if series != SERIES or sides is None or team not in sides or team is None:
-            raise ConfigError(f"{ticker!r} is no ticker of an NBA game (KXNBAGAME-YYMONDD, two team codes, and one of them)")
+        games = GAMES.get(series)
+        sides = None if games is None else games.league.split(rest[7:])
+        team = None if games is None else games.league.by_code(code)
+        if sides is None or team not in sides or team is None:
+            known = " or ".join(GAMES)
+            raise ConfigError(f"{ticker!r} is no ticker of a game ({known}-YYMONDD, two team codes, and one of them)")
         try:
             day = dt.datetime.strptime(rest[:7].title(), "%y%b%d").replace(tzinfo=dt.UTC).date()
         except ValueError:
             raise ConfigError(f"{ticker!r} names no date") from None
         return cls(ticker, event, *sides, team, day)
+
+    @classmethod
+    def of(cls, series: str, away: Team, home: Team, day: dt.date) -> Identity:
+        """The market on the home team of a game of `series`."""
+        event = f"{series}-{day:%y%b%d}{away.code}{home.code}".upper()
+        return cls(f"{event}-{home.code}", event, away, home, home, day)
+
+    @property
+    def series(self) -> str:
+        return self.ticker.partition("-")[0]
 
     @property
     def title(self) -> str:
@@ -116,7 +140,7 @@ class Identity:
     def rules(self) -> str:
         day = f"{self.day:%b} {self.day.day}, {self.day.year}"
         return (
-            f"If {self.team.city} wins the {self.away.city} at {self.home.city} professional basketball game originally "
+            f"If {self.team.city} wins the {self.away.city} at {self.home.city} professional {GAMES[self.series].sport} game originally "
             f"scheduled for {day}, then the market resolves to Yes."
         )
 
@@ -157,8 +181,8 @@ class PastMarket:
         ids = self.identity
         return (
             "kalshi.rest /exchange/status",
-            f"kalshi.rest /series/{SERIES}",
-            f"kalshi.rest /markets?series_ticker={SERIES}&status=open",
+            f"kalshi.rest /series/{ids.series}",
+            f"kalshi.rest /markets?series_ticker={ids.series}&status=open",
             f"kalshi.rest /markets/{ids.ticker}",
             f"kalshi.rest /events/{ids.event}?with_nested_markets=true",
         )
@@ -167,7 +191,7 @@ class PastMarket:
         """(unix s, stream, body) of every version of every document."""
         status, series, listing, single, event = self.streams()
         yield self._begin, status, _encode(_STATUS)
-        yield self._begin, series, _encode(_SERIES)
+        yield self._begin, series, _encode(_series(self.identity.series))
         for at, market in self._markets():
             still_open = [market] if market["status"] == "active" else []
             yield at, listing, _encode({"markets": still_open, "cursor": ""})
@@ -224,7 +248,7 @@ class PastMarket:
         ids = self.identity
         return {
             "event_ticker": ids.event,
-            "series_ticker": SERIES,
+            "series_ticker": ids.series,
             "title": f"{ids.away.city} at {ids.home.city}",
             "sub_title": f"{ids.away.code} at {ids.home.code} ({ids.day:%b} {ids.day.day})",
             "collateral_return_type": "MECNET",
@@ -317,16 +341,20 @@ _STATUS: Body = {
     "exchange_estimated_resume_time": None,
     "exchange_index_statuses": [{"exchange_index": 0, "description": "Default", "exchange_active": True, "trading_active": True}],
 }
-# Not in Kalshi's list of series that charge makers (schedule of 2026-07-07): takers pay the standard fee, makers nothing.
-_SERIES: Body = {
-    "series": {
-        "ticker": SERIES,
-        "title": "Professional Basketball Game",
-        "category": "Sports",
-        "frequency": "custom",
-        "tags": ["Basketball"],
-        "fee_type": "quadratic",
-        "fee_multiplier": 1,
-        "exchange_index": 0,
+
+
+def _series(ticker: str) -> Body:
+    """A series that charges takers the standard fee and makers nothing: KXNBAGAME is not in the list of 2026-07-07 that does."""
+    games = GAMES[ticker]
+    return {
+        "series": {
+            "ticker": ticker,
+            "title": f"Professional {games.tag} Game",
+            "category": "Sports",
+            "frequency": "custom",
+            "tags": [games.tag],
+            "fee_type": "quadratic",
+            "fee_multiplier": 1,
+            "exchange_index": 0,
+        }
     }
-}

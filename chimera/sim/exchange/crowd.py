@@ -36,11 +36,10 @@ class Crowd:
         done = 0
         heap = self._heap
         while done < at_most and heap and heap[0][0] <= now:
-            at, entered, action = heap[0]
+            # Off the heap first: what an action enters may be due before it is again.
+            at, entered, action = heapq.heappop(heap)
             following = action(at)
-            if following is None:
-                heapq.heappop(heap)
-            else:
-                heapq.heapreplace(heap, (following, entered, action))
+            if following is not None:
+                heapq.heappush(heap, (following, entered, action))
             done += 1
         return done

@@ -1,14 +1,15 @@
-"""A market as the exchange lists it: the KXNBAGAME contract of one club in one game, in Kalshi's words and fields."""
+"""A market as the exchange lists it: what every listing tells, and the KXNBAGAME contract of one club in one game, in Kalshi's words."""
 
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import uuid
 from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
+from chimera.markets import CENT_GRID, PriceGrid
 from chimera.sim.world.game import Game
 from chimera.sim.world.league import Club
 
@@ -20,15 +21,8 @@ FINALIZED_AFTER = 30.0
 _OPENED_BEFORE = 2 * 86_400.0
 _CLOSES_AFTER = 14 * 86_400.0
 _EXPECTED_AFTER = 3 * 3_600.0
+_SOURCES = [{"name": "ESPN", "url": "https://www.espn.com/nba/scoreboard"}]
 _NAMESPACE = uuid.UUID("6f1d1b1e-52b8-4c6e-9f0c-2b7a5a3c9d10")
-
-
-class Status(enum.StrEnum):
-    """The states a simulated market passes through, as Kalshi's responses spell them."""
-
-    ACTIVE = "active"
-    DETERMINED = "determined"
-    FINALIZED = "finalized"
 
 
 def rfc3339(unix: float) -> str:
@@ -36,8 +30,63 @@ def rfc3339(unix: float) -> str:
     return dt.datetime.fromtimestamp(unix, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _whole(unix: float) -> str:
+def whole_second(unix: float) -> str:
+    """A time without its fraction."""
     return dt.datetime.fromtimestamp(int(unix), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Listed(Protocol):
+    """The part of a market that does not change. Times are world unix seconds; the three documents are as REST shows them."""
+
+    @property
+    def ticker(self) -> str: ...
+
+    @property
+    def event_ticker(self) -> str: ...
+
+    @property
+    def series_ticker(self) -> str: ...
+
+    @property
+    def market_id(self) -> str: ...
+
+    @property
+    def exchange_index(self) -> int: ...
+
+    @property
+    def grid(self) -> PriceGrid: ...
+
+    @property
+    def opens_at(self) -> float: ...
+
+    @property
+    def closes_at(self) -> float:
+        """When it closes if nothing ends it sooner."""
+
+    @property
+    def settlement_seconds(self) -> float:
+        """From the result to its payment."""
+
+    @property
+    def lively_from(self) -> float:
+        """From when on the public comes and goes at its full rate."""
+
+    @property
+    def pays(self) -> bool:
+        """Whether YES pays; the exchange asks only once the market is determined."""
+
+    def p_yes(self, at: float) -> float:
+        """The truth: P(YES) for one who sees everything at `at`."""
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What of the market document is the same whenever it is asked for."""
+
+    @property
+    def event_fields(self) -> dict[str, object]: ...
+
+    @property
+    def series_fields(self) -> dict[str, object]: ...
 
 
 @attrs.frozen
@@ -56,6 +105,34 @@ class Listing:
     @property
     def ticker(self) -> str:
         return f"{self.event_ticker}-{self.club.code}"
+
+    @property
+    def series_ticker(self) -> str:
+        return SERIES
+
+    @property
+    def exchange_index(self) -> int:
+        return EXCHANGE_INDEX
+
+    @property
+    def grid(self) -> PriceGrid:
+        return CENT_GRID
+
+    @property
+    def opens_at(self) -> float:
+        return self.game.scheduled - _OPENED_BEFORE
+
+    @property
+    def closes_at(self) -> float:
+        return self.game.scheduled + _CLOSES_AFTER
+
+    @property
+    def settlement_seconds(self) -> float:
+        return FINALIZED_AFTER - DETERMINED_AFTER
+
+    @property
+    def lively_from(self) -> float:
+        return self.game.tip
 
     @property
     def market_id(self) -> str:
@@ -99,11 +176,11 @@ class Listing:
             "no_sub_title": self.club.city,
             "created_time": rfc3339(game.scheduled - _OPENED_BEFORE),
             "updated_time": rfc3339(game.scheduled - _OPENED_BEFORE),
-            "open_time": _whole(game.scheduled - _OPENED_BEFORE),
-            "expected_expiration_time": _whole(game.scheduled + _EXPECTED_AFTER),
-            "latest_expiration_time": _whole(game.scheduled + _CLOSES_AFTER),
-            "occurrence_datetime": _whole(game.scheduled),
-            "settlement_timer_seconds": round(FINALIZED_AFTER - DETERMINED_AFTER),
+            "open_time": whole_second(game.scheduled - _OPENED_BEFORE),
+            "expected_expiration_time": whole_second(game.scheduled + _EXPECTED_AFTER),
+            "latest_expiration_time": whole_second(game.scheduled + _CLOSES_AFTER),
+            "occurrence_datetime": whole_second(game.scheduled),
+            "settlement_timer_seconds": round(self.settlement_seconds),
             "can_close_early": True,
             "early_close_condition": "This market will close and expire after a winner is declared.",
             "notional_value_dollars": "1.0000",
@@ -117,13 +194,40 @@ class Listing:
             "has finished (within two weeks).",
             "strike_type": "structured",
             "price_level_structure": "linear_cent",
-            "price_ranges": [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}],
             "exchange_index": EXCHANGE_INDEX,
         }
 
-    def close_time(self, status: Status) -> str:
-        """Two weeks after the game, or, once the result is known, the moment it was."""
-        return _whole(self.game.scheduled + _CLOSES_AFTER if status is Status.ACTIVE else self.determined_at)
+    @property
+    def event_fields(self) -> dict[str, object]:
+        game = self.game
+        return {
+            "event_ticker": self.event_ticker,
+            "series_ticker": SERIES,
+            "title": f"{game.away.city} at {game.home.city}",
+            "sub_title": f"{game.away.code} at {game.home.code} ({game.day:%b} {game.day.day})",
+            "collateral_return_type": "MECNET",
+            "mutually_exclusive": True,
+            "exchange_index": EXCHANGE_INDEX,
+            "settlement_sources": _SOURCES,
+        }
+
+    @property
+    def series_fields(self) -> dict[str, object]:
+        return {
+            "ticker": SERIES,
+            "title": "Professional Basketball Game",
+            "frequency": "custom",
+            "category": "Sports",
+            "categories": ["Sports"],
+            "tags": ["Basketball"],
+            "settlement_sources": _SOURCES,
+            "contract_url": "",
+            "contract_terms_url": "",
+            "fee_type": "quadratic",
+            "fee_multiplier": 1,
+            "additional_prohibitions": [],
+            "exchange_index": EXCHANGE_INDEX,
+        }
 
 
 def listings(games: Sequence[Game]) -> tuple[Listing, ...]:

@@ -1,7 +1,7 @@
-"""Kalshi's WebSocket: sessions, subscriptions, and the frames they are sent.
+"""Kalshi's WebSocket: sessions, their commands, and the frames they are sent.
 
-`seq` starts at 1 on each subscription and counts every message on it, replies included. A snapshot is taken and queued in one step with the
-subscription, so what follows it continues it. A client that does not read is told error 25 and cut off; nobody else notices.
+A snapshot is taken and queued in one step with the subscription, so what follows it continues it. A client that does not read is told error
+25 and cut off; nobody else notices. Faults strike frames here, on their way out.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import json
 from collections.abc import Callable, Iterable
 from typing import cast
 
-import attrs
 import structlog
 import trio
 
-from chimera.conventions import ONE, Side, complement, format_count, format_price
-from chimera.sim.exchange.engine import Change
-from chimera.sim.exchange.floor import Contract, Floor, Print
-from chimera.sim.exchange.listing import Status, rfc3339
-from chimera.sim.exchange.rest import leg_levels
+from chimera.sim.exchange import messages
+from chimera.sim.exchange.members import Member
+from chimera.sim.exchange.mischief import Active
+from chimera.sim.exchange.switchboard import BOOK, CHANNELS, TICKER, UNFILTERED, Subscription, Switchboard
 from chimera.sim.websocket import WebSocket
 
 HEARTBEAT_SECONDS = 10.0
-BOOK, TRADE, LIFE = "orderbook_delta", "trade", "market_lifecycle_v2"
-CHANNELS = (BOOK, TRADE, LIFE)
+COMMANDS_A_SECOND = 10_000
+MOST_MARKETS = 500_000
 _MAX_ID = 2**53
 
 ERRORS = {
@@ -34,114 +32,42 @@ ERRORS = {
     5: "Unknown command",
     7: "Unknown subscription ID",
     8: "Unknown channel name",
+    10: "Channel error",
     11: "Invalid parameter",
     12: "Exactly one subscription ID is required",
     13: "Unsupported action",
     14: "Market Ticker required",
     15: "Action required",
     25: "Subscription buffer overflow",
+    26: "Market subscription limit exceeded",
+    27: "Too many requests",
 }
 
 _log = structlog.get_logger("chimera.sim.stream")
 
 
 class _Fault(Exception):
-    """A command that is refused: `code` is one of ERRORS."""
+    """A command that is refused: `code` is one of ERRORS; `about` the subscription it was about, where that is known."""
 
-    def __init__(self, code: int, tickers: Iterable[str] = ()) -> None:
+    def __init__(self, code: int, tickers: Iterable[str] = (), about: Subscription | None = None) -> None:
         super().__init__(ERRORS[code])
         self.code = code
         self.tickers = sorted(tickers)
-
-
-@attrs.define(eq=False)
-class Subscription:
-    """One channel of one session; it hears of `tickers`, or of every market."""
-
-    sid: int
-    channel: str
-    session: Session
-    tickers: dict[str, None]
-    yes_price: bool
-    everything: bool
-    seq: int = 0
-
-    def wants(self, ticker: str) -> bool:
-        return self.everything or ticker in self.tickers
-
-    def send(self, kind: str, msg: str, command: int = 0) -> None:
-        """Queue one sequenced message; `msg` is its body as JSON."""
-        self.seq += 1
-        origin = f'"id":{command},' if command else ""
-        self.session.send(f'{{"type":"{kind}",{origin}"sid":{self.sid},"seq":{self.seq},"msg":{msg}}}')
-
-
-class Switchboard:
-    """Every subscription of every session, by what it listens to; the floor's listener."""
-
-    def __init__(self, floor: Floor) -> None:
-        self.floor = floor
-        self.sessions: set[Session] = set()
-        self._subscriptions: dict[str, list[Subscription]] = {channel: [] for channel in CHANNELS}
-        floor.listen(self)
-
-    def add(self, subscription: Subscription) -> None:
-        self._subscriptions[subscription.channel].append(subscription)
-
-    def remove(self, subscription: Subscription) -> None:
-        self._subscriptions[subscription.channel].remove(subscription)
-
-    def _audience(self, channel: str, ticker: str) -> list[Subscription]:
-        return [subscription for subscription in self._subscriptions[channel] if subscription.wants(ticker)]
-
-    def on_changes(self, contract: Contract, changes: tuple[Change, ...], at: float) -> None:
-        audience = self._audience(BOOK, contract.ticker)
-        if not audience:
-            return
-        head = f'{{"market_ticker":"{contract.ticker}","market_id":"{contract.market_id}","clock":{contract.clock}'
-        tail = f'"ts_ms":{int(at * 1000)},"ts":"{rfc3339(at)}"}}'
-        for change in changes:
-            leg = "yes" if change.side is Side.BID else "no"
-            for subscription in audience:
-                price = change.price if leg == "yes" or subscription.yes_price else complement(change.price)
-                level = f'"price_dollars":"{format_price(price)}","delta_fp":"{format_count(change.count)}","side":"{leg}"'
-                subscription.send("orderbook_delta", f"{head},{level},{tail}")
-
-    def on_print(self, contract: Contract, printed: Print, at: float) -> None:
-        audience = self._audience(TRADE, contract.ticker)
-        if not audience:
-            return
-        trade = printed.trade
-        outcome = "yes" if trade.taker is Side.BID else "no"
-        msg = (
-            f'{{"trade_id":"{printed.trade_id}","market_ticker":"{contract.ticker}",'
-            f'"yes_price_dollars":"{format_price(trade.price)}","no_price_dollars":"{format_price(complement(trade.price))}",'
-            f'"count_fp":"{format_count(trade.count)}","taker_side":"{outcome}","taker_outcome_side":"{outcome}",'
-            f'"taker_book_side":"{trade.taker.value}","is_block_trade":false,"ts":{int(at)},"ts_ms":{int(at * 1000)}}}'
-        )
-        for subscription in audience:
-            subscription.send("trade", msg)
-
-    def on_life(self, contract: Contract, at: float) -> None:
-        audience = self._audience(LIFE, contract.ticker)
-        msg: dict[str, object] = {"market_ticker": contract.ticker}
-        if contract.status is Status.DETERMINED:
-            value = format_price(ONE if contract.listing.pays else 0)
-            msg |= {"event_type": "determined", "determination_ts": int(at), "result": contract.result, "settlement_value": value}
-        else:
-            msg |= {"event_type": "settled", "settled_ts": int(at)}
-        for subscription in audience:
-            subscription.send(LIFE, json.dumps(msg))
+        self.about = about
 
 
 class Session:
     """One client's connection."""
 
-    def __init__(self, switchboard: Switchboard, socket: WebSocket) -> None:
+    def __init__(self, switchboard: Switchboard, socket: WebSocket, member: Member) -> None:
+        self.member = member
         self._switchboard = switchboard
+        self._exchange = switchboard.exchange
         self._socket = socket
         self._subscriptions: dict[int, Subscription] = {}
         self._last_sid = 0
+        self._stalled: list[str] | None = None
+        self._second = (0, 0)
         self._commands: dict[str, Callable[[int, dict[str, object]], None]] = {
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
@@ -163,11 +89,72 @@ class Session:
 
     def send(self, text: str) -> None:
         """Queue one frame; a client too far behind is cut off."""
-        if self._socket.say(text) or self._socket.closing:
-            return
-        _log.warning("a client does not read and is cut off", backlog_bytes=self._socket.backlog)
+        if self._stalled is not None:
+            self._stalled.append(text)
+        elif not self._socket.say(text) and not self._socket.closing:
+            _log.warning("a client does not read and is cut off", backlog_bytes=self._socket.backlog)
+            self._cut_off()
+
+    def send_on(self, subscription: Subscription, text: str) -> None:
+        """Queue one frame of a subscription, unless a fault has other plans for it."""
+        for active in self._exchange.mischief.frames:
+            if self._struck(active, subscription, text):
+                return
+        self.send(text)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to leave."""
+        return self._socket.backlog
+
+    # Faults
+
+    def _struck(self, active: Active, subscription: Subscription, text: str) -> bool:
+        """Let a fault strike this frame if it will; True where the frame is not to be sent any more."""
+        name, now = active.fault.name, self._exchange.now()
+        sequenced_only = name == "drop_seq"
+        concerned = active.fault.word("channel", subscription.channel) == subscription.channel
+        if not concerned or (sequenced_only and not subscription.sequenced) or not active.strikes(now):
+            return False
+        match name:
+            case "duplicate":
+                self.send(text)
+                return False
+            case "stall":
+                self._stall(now + active.fault.seconds("for"))
+                return False
+            case "reset":
+                self._switchboard.refused_until = now + active.fault.seconds("refuse")
+                self._socket.reset()
+                self._forget()
+            case "channel_error":
+                self._end(subscription, 10)
+            case "overflow":
+                self._cut_off()
+        return True
+
+    def _stall(self, until: float) -> None:
+        """Send nothing until then, and then everything."""
+        if self._stalled is None:
+            self._stalled = []
+            self._exchange.crowd.enter(until, self._resume)
+
+    def _resume(self, _at: float) -> None:
+        waiting, self._stalled = self._stalled or [], None
+        for text in waiting:
+            self.send(text)
+
+    def _end(self, subscription: Subscription, code: int) -> None:
+        """The exchange ends a subscription by itself."""
+        if self._subscriptions.pop(subscription.sid, None) is not None:
+            self._switchboard.remove(subscription)
+            self.send(_error(0, code, about=subscription))
+
+    def _cut_off(self) -> None:
         self._socket.close(1008, ERRORS[25], last=_error(0, 25))
         self._forget()
+
+    # The connection
 
     async def _write(self, scope: trio.CancelScope) -> None:
         await self._socket.pump()
@@ -199,14 +186,22 @@ class Session:
             self.send(_error(0, 1))
             return
         try:
+            self._pace()
             self._obey(number, message.get("cmd"), message.get("params"))
         except _Fault as fault:
-            self.send(_error(number, fault.code, fault.tickers))
+            self.send(_error(number, fault.code, fault.tickers, fault.about))
+
+    def _pace(self) -> None:
+        second, commands = self._second
+        now = int(self._exchange.now())
+        self._second = (now, commands + 1 if now == second else 1)
+        if self._second[1] > COMMANDS_A_SECOND:
+            raise _Fault(27)
 
     def _obey(self, number: int, name: object, params: object) -> None:
         if name == "list_subscriptions":
             rows = [{"channel": row.channel, "sid": row.sid} for row in self._subscriptions.values()]
-            self.send(json.dumps({"id": number, "type": "ok", "msg": rows}))
+            self.send(messages.compact({"id": number, "type": "ok", "msg": rows}))
             return
         command = self._commands.get(name) if isinstance(name, str) else None
         if command is None:
@@ -222,25 +217,30 @@ class Session:
             raise _Fault(3)
         if any(channel not in CHANNELS for channel in channels):
             raise _Fault(8)
-        tickers = self._tickers(params)
+        tickers = self._tickers(params, by_id=all(channel == TICKER for channel in channels))
         if not tickers and BOOK in channels:
             raise _Fault(14)
+        if sum(len(row.tickers) for row in self._subscriptions.values()) + len(tickers) * len(channels) > MOST_MARKETS:
+            raise _Fault(26)
         fresh: list[tuple[Subscription, list[str]]] = []
         for channel in dict.fromkeys(channels):
-            subscription = self._subscription(channel, yes_price=params.get("use_yes_price") is True, everything=not tickers)
-            body = json.dumps({"channel": channel, "sid": subscription.sid})
+            everything = not tickers or channel in UNFILTERED
+            subscription = self._subscription(channel, yes_price=params.get("use_yes_price") is True, everything=everything)
+            body = messages.compact({"channel": channel, "sid": subscription.sid})
             self.send(f'{{"type":"subscribed","id":{number},"msg":{body}}}')
             fresh.append((subscription, [ticker for ticker in tickers if ticker not in subscription.tickers]))
             subscription.tickers.update(dict.fromkeys(tickers))
         for subscription, added in fresh:
             self._snapshots(subscription, added)
+            if subscription.channel == TICKER and params.get("send_initial_snapshot") is True:
+                self._tickers_now(subscription, added or list(self._exchange.floor.contracts))
 
     def _subscription(self, channel: str, *, yes_price: bool, everything: bool) -> Subscription:
         for subscription in self._subscriptions.values():
             if subscription.channel == channel:
                 return subscription
         self._last_sid += 1
-        subscription = Subscription(self._last_sid, channel, self, {}, yes_price, everything)
+        subscription = Subscription(self._last_sid, channel, self, {}, yes_price, everything, self._exchange.now)
         self._subscriptions[subscription.sid] = subscription
         self._switchboard.add(subscription)
         return subscription
@@ -253,19 +253,26 @@ class Session:
             subscription = self._known(sid)
             del self._subscriptions[subscription.sid]
             self._switchboard.remove(subscription)
-            self.send(json.dumps({"id": number, "type": "unsubscribed", "sid": subscription.sid, "seq": subscription.seq + 1}))
+            self.send(messages.compact({"id": number, "type": "unsubscribed", "sid": subscription.sid, "seq": subscription.seq + 1}))
 
     def _update(self, number: int, params: dict[str, object]) -> None:
         sids = params.get("sids", [params["sid"]] if "sid" in params else [])
         if not isinstance(sids, list) or len(sids) != 1 or ("sid" in params and "sids" in params):
             raise _Fault(12)
         subscription = self._known(sids[0])
+        try:
+            self._update_known(number, subscription, params)
+        except _Fault as fault:
+            fault.about = subscription
+            raise
+
+    def _update_known(self, number: int, subscription: Subscription, params: dict[str, object]) -> None:
         action = params.get("action")
         if not action:
             raise _Fault(15)
         if action not in ("add_markets", "delete_markets", "get_snapshot"):
             raise _Fault(13)
-        tickers = self._tickers(params)
+        tickers = self._tickers(params, by_id=subscription.channel == TICKER)
         if not tickers:
             raise _Fault(14)
         if action == "get_snapshot":
@@ -282,9 +289,8 @@ class Session:
             self._snapshots(subscription, added)
 
     def _acknowledge(self, subscription: Subscription, number: int) -> None:
-        subscription.seq += 1
-        body = json.dumps({"market_tickers": list(subscription.tickers)})
-        self.send(f'{{"id":{number},"type":"ok","sid":{subscription.sid},"seq":{subscription.seq},"msg":{body}}}')
+        body = messages.compact({"market_tickers": list(subscription.tickers)})
+        self.send(f'{{"id":{number},"type":"ok","sid":{subscription.sid},{subscription.place()}"msg":{body}}}')
 
     def _known(self, sid: object) -> Subscription:
         subscription = self._subscriptions.get(sid) if isinstance(sid, int) and not isinstance(sid, bool) else None
@@ -292,38 +298,42 @@ class Session:
             raise _Fault(7)
         return subscription
 
-    def _tickers(self, params: dict[str, object]) -> list[str]:
+    def _tickers(self, params: dict[str, object], *, by_id: bool) -> list[str]:
         """The markets a command names, each once. Error 11 for one that does not exist or for a list that is none."""
-        several = params.get("market_tickers", [params["market_ticker"]] if "market_ticker" in params else [])
-        if not isinstance(several, list) or not all(isinstance(ticker, str) for ticker in several):
-            raise _Fault(11)
-        tickers = cast("list[str]", several)
-        unknown = set(tickers) - set(self._switchboard.floor.contracts)
+        contracts = self._exchange.floor.contracts
+        named = _names(params, "market_ticker")
+        if by_id:
+            ids = {contract.market_id: ticker for ticker, contract in contracts.items()}
+            named += [ids.get(market_id, market_id) for market_id in _names(params, "market_id")]
+        unknown = set(named) - set(contracts)
         if unknown:
             raise _Fault(11, unknown)
-        return list(dict.fromkeys(tickers))
+        return list(dict.fromkeys(named))
 
     def _snapshots(self, subscription: Subscription, tickers: list[str], command: int = 0) -> None:
         if subscription.channel != BOOK:
             return
         for ticker in tickers:
-            contract = self._switchboard.floor.contracts[ticker]
-            subscription.send("orderbook_snapshot", _snapshot(contract, yes_price=subscription.yes_price), command)
+            contract = self._exchange.floor.contracts[ticker]
+            subscription.send("orderbook_snapshot", messages.snapshot(contract, yes_price=subscription.yes_price), command)
+
+    def _tickers_now(self, subscription: Subscription, tickers: list[str]) -> None:
+        for ticker in tickers:
+            subscription.send(TICKER, messages.ticker(self._exchange.floor.contracts[ticker], self._exchange.now()))
 
 
-def _snapshot(contract: Contract, *, yes_price: bool) -> str:
-    """The book as one message body; the key of an empty side is left out."""
-    msg: dict[str, object] = {"market_ticker": contract.ticker, "market_id": contract.market_id, "clock": contract.clock}
-    bids, asks = contract.book.levels(Side.BID), contract.book.levels(Side.ASK)
-    if bids:
-        msg["yes_dollars_fp"] = leg_levels(bids)
-    if asks:
-        msg["no_dollars_fp"] = leg_levels(asks if yes_price else [(complement(price), count) for price, count in asks])
-    return json.dumps(msg, separators=(",", ":"))
+def _names(params: dict[str, object], name: str) -> list[str]:
+    """`name` or the list of the same name in the plural."""
+    several = params.get(f"{name}s", [params[name]] if name in params else [])
+    if not isinstance(several, list) or not all(isinstance(ticker, str) for ticker in several):
+        raise _Fault(11)
+    return cast("list[str]", several)
 
 
-def _error(number: int, code: int, tickers: Iterable[str] = ()) -> str:
+def _error(number: int, code: int, tickers: Iterable[str] = (), about: Subscription | None = None) -> str:
+    """An error frame. One about a subscription is in its sequence."""
     msg: dict[str, object] = {"code": code, "msg": ERRORS[code]}
     if named := list(tickers):
         msg["market_tickers"] = named
-    return json.dumps({"id": number, "type": "error", "msg": msg})
+    scope = "" if about is None else f'"sid":{about.sid},{about.place()}'
+    return f'{{"id":{number},"type":"error",{scope}"msg":{messages.compact(msg)}}}'

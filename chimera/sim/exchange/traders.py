@@ -13,10 +13,12 @@ import random
 import attrs
 
 from chimera.conventions import CENT, CONTRACT, ONE, Price, Side
-from chimera.sim.exchange.crowd import Action, Crowd
+from chimera.sim.exchange.crowd import Action
 from chimera.sim.exchange.engine import Refused
-from chimera.sim.exchange.floor import Contract, Floor
-from chimera.sim.exchange.listing import Status
+from chimera.sim.exchange.exchange import Exchange
+from chimera.sim.exchange.floor import OVER, Contract, Floor
+from chimera.sim.exchange.lifecycle import Lifecycle
+from chimera.sim.exchange.listing import Listing
 from chimera.sim.streams import stream
 from chimera.sim.world.game import MEAN_PUBLISH_DELAY
 
@@ -63,11 +65,15 @@ class _Agent:
         return self.contract.ticker
 
     def _retired(self) -> bool:
-        return self.contract.status is not Status.ACTIVE
+        return self.contract.status in OVER
+
+    def _barred(self) -> bool:
+        """Whether nobody may trade at the moment: a halt, a pause, a market not open."""
+        return not self.floor.trading(self.contract)
 
     def _wait(self, at: float, mean: float) -> float:
         """When to act next: exponential, slower before the game."""
-        slow = PREGAME_FACTOR if at < self.contract.listing.game.tip else 1.0
+        slow = PREGAME_FACTOR if at < self.contract.listing.lively_from else 1.0
         return at + 0.001 + self.rng.expovariate(1.0 / (mean * slow))
 
 
@@ -83,6 +89,8 @@ class Maker(_Agent):
     def act(self, at: float) -> float | None:
         if self._retired():
             return None
+        if self._barred():
+            return self._wait(at, MAKER_SECONDS)
         self._noise = 0.9 * self._noise + self.rng.gauss(0.0, MAKER_NOISE * 0.44)
         fair = 100.0 * self.contract.listing.p_yes(at - self.lag) + self._noise
         wanted = self._ladder(Side.BID, fair - self.half_spread) + self._ladder(Side.ASK, fair + self.half_spread)
@@ -126,6 +134,8 @@ class NoiseTaker(_Agent):
     def act(self, at: float) -> float | None:
         if self._retired():
             return None
+        if self._barred():
+            return self._wait(at, NOISE_SECONDS)
         side = Side.BID if self.rng.random() < 0.5 else Side.ASK
         size = self.rng.randint(1, 50) * CONTRACT
         best = self.contract.book.best(side.other)
@@ -136,12 +146,16 @@ class NoiseTaker(_Agent):
 
 @attrs.define
 class InformedTaker(_Agent):
-    """Sees plays before the feed and takes the quotes that have not heard of them."""
+    """Sees plays `lead` seconds before the feed publishes them and takes the quotes that have not heard of them."""
+
+    lead: float = INFORMED_LEAD
 
     def act(self, at: float) -> float | None:
         if self._retired():
             return None
-        fair = 100.0 * self.contract.listing.p_yes(at + INFORMED_LEAD - MEAN_PUBLISH_DELAY)
+        if self._barred():
+            return self._wait(at, INFORMED_SECONDS)
+        fair = 100.0 * self.contract.listing.p_yes(at + self.lead - MEAN_PUBLISH_DELAY)
         for side in Side:
             limit = _grid(fair - side.sign * INFORMED_MARGIN, side)
             best = self.contract.book.best(side.other)
@@ -152,22 +166,21 @@ class InformedTaker(_Agent):
         return self._wait(at, INFORMED_SECONDS)
 
 
-def populate(floor: Floor, crowd: Crowd, seed: int, begins: float) -> None:
-    """Give every market its public and its end. Makers quote at `begins`; the takers follow."""
+def populate(exchange: Exchange, seed: int, begins: float, *, informed_lead: float = INFORMED_LEAD) -> None:
+    """Give every market its public and its end. Makers quote at `begins`; the takers follow. A lead of 0 means that nobody is informed."""
+    floor, crowd = exchange.floor, exchange.crowd
     for ticker, contract in floor.contracts.items():
         for number in range(MAKERS):
             rng = stream(seed, ticker, "maker", number)
             maker = Maker(floor, contract, f"maker-{number}", rng, HALF_SPREADS[number], rng.uniform(*MAKER_LAG))
             crowd.enter(begins, maker.act)
         crowd.enter(begins + 0.5, NoiseTaker(floor, contract, "noise", stream(seed, ticker, "noise")).act)
-        crowd.enter(begins + 0.5, InformedTaker(floor, contract, "informed", stream(seed, ticker, "informed")).act)
-        crowd.enter(contract.listing.determined_at, _determine(floor, ticker))
-        crowd.enter(contract.listing.finalized_at, _finalize(floor, ticker))
+        if informed_lead:
+            knowing = InformedTaker(floor, contract, "informed", stream(seed, ticker, "informed"), informed_lead)
+            crowd.enter(begins + 0.5, knowing.act)
+        if isinstance(contract.listing, Listing):
+            crowd.enter(contract.listing.determined_at, _determine(exchange.lifecycle, contract))
 
 
-def _determine(floor: Floor, ticker: str) -> Action:
-    return lambda at: floor.determine(ticker, at)
-
-
-def _finalize(floor: Floor, ticker: str) -> Action:
-    return lambda at: floor.finalize(ticker, at)
+def _determine(lifecycle: Lifecycle, contract: Contract) -> Action:
+    return lambda at: lifecycle.determine(contract, at)

@@ -102,9 +102,9 @@ def _state(game: Game, now: float) -> _State:
     return _State("2", "STATUS_IN_PROGRESS", "in", "In Progress", detail, short, play, shown)
 
 
-def moneyline(probability: float) -> int:
-    """American odds of a fair probability with the usual vig on it."""
-    implied = min(0.985, probability * _OVERROUND)
+def moneyline(probability: float, overround: float = _OVERROUND) -> int:
+    """American odds of a fair probability with a book's vig on it, the usual one unless told."""
+    implied = min(0.985, probability * overround)
     if implied >= 0.5:
         return -max(100, round(100 * implied / (1 - implied)))
     return max(100, round(100 * (1 - implied) / implied))

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from random import Random
-from typing import Any
 
 import attrs
 import pytest
 import trio
+from oracle_rig import Scene, World, at_work
 
-from actors.messages import Fair, Listing, Phase, Resend, Standing
+from actors.messages import Fair, Listing, Phase, Resend
 from actors.oracles.nba import NbaOracle, NbaOracleSettings
-from actors.runtime import ActorSystem, Address, ChildSpec, Restart
+from actors.runtime import ActorSystem, ChildSpec, Restart
 from actors.runtime.testing import Probe
-from chimera.clock import VirtualClock
 from chimera.errors import FeedError
 from chimera.feeds.espn import EspnClient
-from chimera.intake import Door, Frame
+from chimera.intake import Frame
 from chimera.markets import CENT_GRID, FeeTerms, Market, Status, TeamWins
 from chimera.teams import NBA
 from chimera.trading.kill import KillRegister, State, Trip, unit
@@ -29,7 +27,6 @@ from chimera.trading.reasons import Reason
 
 UNIT = "KXNBAGAME-26NOV22BOSNYK"
 HOME, AWAY = f"{UNIT}-NYK", f"{UNIT}-BOS"
-TIP = dt.datetime(2026, 11, 23, 0, 30, tzinfo=dt.UTC).timestamp()  # 19:30 on 22 November in New York
 POLL = 1.5
 SETTINGS = NbaOracleSettings(poll_s=POLL, stale_s=20.0, base_edge_cents=2.0, kill_multiple=3.0)
 
@@ -48,143 +45,11 @@ def market(ticker: str) -> Market:
 
 MARKETS = (market(HOME), market(AWAY))
 
-STATUSES = {
-    "pre": ("STATUS_SCHEDULED", "pre", False),
-    "live": ("STATUS_IN_PROGRESS", "in", False),
-    "half": ("STATUS_HALFTIME", "in", False),
-    "final": ("STATUS_FINAL", "post", True),
-    "off": ("STATUS_POSTPONED", "post", False),
-}
-
-
-class World(Door):
-    """One game as ESPN would publish it, edited by the test; `fail` answers instead where it is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = VirtualClock(origin_unix=TIP + 3600.0)
-        self.event_id = "401"
-        self.status, self.period, self.time_left = "live", 3, "7:41"
-        self.home, self.away = 61, 58
-        self.header: tuple[int, int] | None = None
-        self.odds: list[dict[str, Any]] = [{"homeTeamOdds": {"moneyLine": -150}, "awayTeamOdds": {"moneyLine": 130}}]
-        self.plays: list[dict[str, Any]] = []
-        self.written = 0
-        self.fail: dict[str, bytes | int | Exception] = {}
-        self.asked: list[str] = []
-
-    def play(self, kind: str, side: str, clock: str, *, points: int = 0, period: int = 3, team: bool = True) -> None:
-        """Append a play at the present time, with the scores as they stand after it."""
-        self.home, self.away = self.home + points * (side == "home"), self.away + points * (side == "away")
-        self.period, self.time_left = period, clock
-        self.written += 1
-        number = self.written
-        wallclock = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC).isoformat()
-        self.plays.append(
-            {
-                "id": f"401{number:03}", "sequenceNumber": str(number), "type": {"text": kind}, "text": f"{side} {kind}",
-                "period": {"number": period}, "clock": {"displayValue": clock}, "homeScore": self.home, "awayScore": self.away,
-                "scoringPlay": points > 0, "shootingPlay": points > 0, "wallclock": wallclock,
-                **({"team": {"id": "1" if side == "home" else "2"}} if team else {}),
-            }
-        )  # fmt: skip
-
-    def _event(self, home: int, away: int) -> dict[str, Any]:
-        name, state, completed = STATUSES[self.status]
-        teams = [
-            {"homeAway": "home", "score": str(home), "team": {"id": "1", "abbreviation": "NY"}},
-            {"homeAway": "away", "score": str(away), "team": {"id": "2", "abbreviation": "BOS"}},
-        ]
-        period, clock = (0, "0.0") if self.status == "pre" else (self.period, self.time_left)
-        status = {"displayClock": clock, "period": period, "type": {"name": name, "state": state, "completed": completed}}
-        date = dt.datetime.fromtimestamp(TIP, dt.UTC).isoformat()
-        return {"id": self.event_id, "date": date, "season": {"type": 2}, "status": status, "competitions": [{"competitors": teams}]}
-
-    async def get(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None, timeout: float = 5.0) -> Frame:
-        await trio.lowlevel.checkpoint()
-        kind = "summary" if "summary" in stream else "scoreboard"
-        self.asked.append(kind)
-        fault = self.fail.get(kind)
-        if isinstance(fault, Exception):
-            raise fault
-        if isinstance(fault, int):
-            return Frame(stream, 0, self.clock.now(), b"", fault)
-        if kind == "scoreboard":
-            document: dict[str, Any] = {"leagues": [{"slug": "nba"}], "events": [self._event(self.home, self.away)]}
-        else:
-            header = {**self._event(*(self.header or (self.home, self.away))), "league": {"slug": "nba"}}
-            document = {"header": header, "plays": self.plays, "pickcenter": self.odds}
-        return Frame(stream, 0, self.clock.now(), json.dumps(document).encode() if fault is None else fault, 200)
-
-    def connect(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
-        raise NotImplementedError
-
-
-@attrs.define
-class Scene:
-    """The oracle at work. `effects` holds every Trip and every Fair in the order in which they happened."""
-
-    world: World
-    register: KillRegister
-    effects: list[object]
-    telemetry: Probe
-    oracle: Address
-
-    @property
-    def fairs(self) -> list[Fair]:
-        return [effect for effect in self.effects if isinstance(effect, Fair)]
-
-    @property
-    def trips(self) -> list[Trip]:
-        return [effect for effect in self.effects if isinstance(effect, Trip)]
-
-    def reasons(self) -> list[Reason]:
-        return [trip.reason for trip in self.trips]
-
-    def last(self, ticker: str = HOME) -> Fair:
-        return [fair for fair in self.fairs if fair.market == ticker][-1]
-
-    def standing(self) -> Standing:
-        return self.telemetry.of(Standing)[-1]
-
-    def confirm_and_arm(self, now: float) -> None:
-        """What gateway and risk do once nothing rests and a hold is due."""
-        for trip in self.trips:
-            self.register.confirm(trip)
-        for trip in self.register.due(now):
-            self.register.arm(trip, now)
-
-
-@attrs.frozen
-class PricerAddress:
-    """Records a Fair in the step that tells it, so that its place among the trips is its true one."""
-
-    effects: list[object]
-
-    def tell(self, message: object) -> None:
-        self.effects.append(message)
-
 
 @asynccontextmanager
 async def scene(world: World | None = None, *, markets: tuple[Market, ...] = MARKETS) -> AsyncIterator[Scene]:
-    world = world or live_game()
-    effects: list[object] = []
-    register = KillRegister(effects.append)
-    async with ActorSystem(clock_now=world.clock.now, sleep=world.clock.sleep, virtual=True) as system:
-        telemetry = await Probe.watch(system, "telemetry")
-        pricer: Any = PricerAddress(effects)
-        espn = EspnClient(world, "http://espn.test")
-
-        def make() -> NbaOracle:
-            return NbaOracle(
-                espn=espn, clock=world.clock, register=register, pricer=pricer, telemetry=telemetry.address, settings=SETTINGS,
-                rng=Random(7),
-            )  # fmt: skip
-
-        oracle = await system.start(ChildSpec("nba", make, restart=Restart.TEMPORARY))
-        if markets:
-            oracle.tell(Listing(markets, world.clock.now()))
-        yield Scene(world, register, effects, telemetry, oracle)
+    async with at_work(world or live_game(), NbaOracle, SETTINGS, markets) as found:
+        yield found
 
 
 def live_game() -> World:

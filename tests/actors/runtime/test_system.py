@@ -89,7 +89,7 @@ async def test_a_snapshot_shows_the_tree(stage):
     await stage.tell("x", "hi")
     picture = stage.system.snapshot()
     assert {name: actor.supervisor for name, actor in picture.actors.items()} == {"top": "", "a": "top", "in": "top", "x": "in"}
-    assert (picture.actors["x"].kind, picture.actors["x"].phase, picture.actors["x"].restart) == ("Worker", "running", "permanent")
+    assert (picture.actors["x"].kind, picture.actors["x"].state, picture.actors["x"].restart) == ("Worker", "running", "permanent")
 
 
 async def test_a_snapshot_names_the_handler_at_work(stage):

@@ -8,8 +8,18 @@ import pytest
 
 from chimera.conventions import Side
 from chimera.errors import LocalError
-from chimera.journal.records import Kind, Record
-from chimera.journal.shape import armed_record, fill_of, fill_record, gone_record, outcome_record, trip_of, trip_record
+from chimera.journal.records import Kind, Pregame, Record
+from chimera.journal.shape import (
+    armed_record,
+    fill_of,
+    fill_record,
+    gone_record,
+    outcome_record,
+    pregame_of,
+    pregame_record,
+    trip_of,
+    trip_record,
+)
 from chimera.trading.kill import GLOBAL, Trip, market
 from chimera.trading.reasons import Reason
 from chimera.trading.venue import Action, Done, Fill, Gone, Rejected, Unknown
@@ -32,6 +42,11 @@ def test_a_trip_comes_back_equal(hold_s: float, scope: object, pull: bool) -> No
 def test_a_trip_of_a_market_names_it() -> None:
     trip = Trip(market("M"), Reason.EDGE_GONE, "nba", 1.0, 0.0, 1, pull=True)
     assert (trip_record(trip).kind, trip_record(trip).market) == (Kind.PULL, "M")
+
+
+def test_a_pregame_price_comes_back_equal() -> None:
+    told = Pregame("nba", "KXNBAGAME-26NOV22BOSNYK", 0.58, "9 books", 200.0, 100.0)
+    assert pregame_of(pregame_record(told)) == told
 
 
 def test_a_record_that_lacks_a_field_is_our_bug() -> None:

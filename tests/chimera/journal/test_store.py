@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from chimera.conventions import Side
 from chimera.errors import ConfigError, LocalError
-from chimera.journal.records import Decision, Intent, Kind, Record
-from chimera.journal.shape import armed_record, fill_record, trip_record
+from chimera.journal.records import Decision, Intent, Kind, Pregame, Record
+from chimera.journal.shape import armed_record, fill_record, pregame_record, trip_record
 from chimera.journal.store import JournalError, JournalReader, JournalStore, decision_hash, hash_of
 from chimera.trading import kill
 from chimera.trading.kill import GLOBAL, Trip
@@ -321,3 +321,11 @@ class TestDecisionHash:
             write(path, one)
         with JournalReader(path) as reader:
             assert decision_hash(reader) == hashed(tmp_path / "one", OTHERS)
+
+
+def test_of_each_games_pregame_prices_the_last_is_given_back(path: Path) -> None:
+    first, other = Pregame("nba", "A", 0.58, "9 books", 200.0, 100.0), Pregame("nhl", "B", 0.51, "4 books", 300.0, 100.0)
+    last = Pregame("nba", "A", 0.61, "10 books", 200.0, 150.0)
+    write(path, pregame_record(first), pregame_record(other), pregame_record(last), run="one")
+    with JournalReader(path) as reader:
+        assert set(reader.pregames()) == {last, other}

@@ -196,7 +196,7 @@ class TestSequence:
     def test_frames_of_types_not_known_are_ignored_but_counted(self) -> None:
         protocol = following("A")
         assert protocol.feed(frame("orderbook_confetti", 1, 2, msg={})) == []
-        assert protocol.feed(frame("ticker", msg={})) == []
+        assert protocol.feed(frame("rfq_created", msg={})) == []
         assert [type(event) for event in protocol.feed(delta("A", 3))] == [Delta]
 
     def test_the_same_frame_twice_is_taken_once(self) -> None:
@@ -322,15 +322,15 @@ class TestFailures:
         following("A").feed(body)
 
     def test_a_type_asked_for_by_name_is_handed_on_whole_in_its_place(self) -> None:
-        protocol = StreamProtocol(whole=["fill", "order_group_updates"])
-        fill = frame("fill", 9, msg={"trade_id": "t"})
-        assert protocol.feed(fill) == [Whole("fill", 9, 0, fill)]
-        protocol.subscribe(["order_group_updates"])
-        protocol.feed(subscribed(5, "order_group_updates"))
-        update = frame("order_group_updates", 5, 2, msg={})
+        protocol = StreamProtocol(whole=["bar", "rfq_created"])
+        bar = frame("bar", 9, msg={"open": "t"})
+        assert protocol.feed(bar) == [Whole("bar", 9, 0, bar)]
+        protocol.subscribe(["communications"])
+        protocol.feed(subscribed(5, "communications"))
+        update = frame("rfq_created", 5, 2, msg={})
         gap, whole = protocol.feed(update)
         assert (gap.expected, gap.got) == (1, 2)
-        assert whole == Whole("order_group_updates", 5, 2, update)
+        assert whole == Whole("rfq_created", 5, 2, update)
         assert protocol.feed(update) == []
 
     def test_commands_that_are_never_answered_do_not_pile_up(self) -> None:

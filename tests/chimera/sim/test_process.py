@@ -45,8 +45,8 @@ def test_it_serves_what_the_ready_file_names_and_ends_clean_on_sigterm(root: Pat
         world = ready["world_unix"] + (time.monotonic_ns() - ready["monotonic_ns"]) * 1e-9 * ready["speed"]
         for key in ("", "guard_"):
             signer = load_signer(ready[f"{key}key_id"], ready[f"{key}private_key_path"])
-            headers = signer.headers("GET", "/trade-api/v2/portfolio/balance", int(world * 1000))
-            assert httpx.get(f"{ready['rest_url']}/portfolio/balance", headers=headers).status_code == 200
+            headers = signer.headers("GET", "/trade-api/v2/account/limits", int(world * 1000))
+            assert httpx.get(f"{ready['rest_url']}/account/limits", headers=headers).status_code == 200
         board = httpx.get(f"{ready['espn_url']}/apis/site/v2/sports/basketball/nba/scoreboard").json()
         assert len(board["events"]) == 4
         state = httpx.get(ready["admin_url"], headers={"authorization": f"Bearer {ready['admin_token']}"}).json()

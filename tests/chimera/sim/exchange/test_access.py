@@ -15,6 +15,7 @@ BALANCE = "/trade-api/v2/portfolio/balance"
 @pytest.mark.parametrize("skew", [0.0, -5.0, 5.0, -19.0, 59.0])
 async def test_a_signed_request_within_the_window_is_answered(sim, skew: float) -> None:
     for signer in (sim.signer, sim.rsa_signer):
+        sim.pass_time(1.0)
         answer = await sim.get(BALANCE, sim.headers(BALANCE, skew=skew, signer=signer))
         assert answer.status_code == 200
         assert answer.json()["balance_dollars"] == "10000.0000"

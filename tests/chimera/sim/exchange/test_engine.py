@@ -16,7 +16,7 @@ BID, ASK = Side.BID, Side.ASK
 
 def book(*orders: tuple[Side, int, int]) -> Book:
     """A book with these (side, cents, count) orders resting, first to last."""
-    made = Book(CENT)
+    made = Book()
     for number, (side, cents, count) in enumerate(orders):
         made.submit(f"maker-{number}", side, cents * CENT, count, post_only=True)
     return made
@@ -84,7 +84,7 @@ class AgainstAModel(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book = Book(CENT)
+        self.book = Book()
         self.model: list[Row] = []
         self.fold: dict[tuple[Side, int], int] = {}
         self.positions: dict[str, int] = {}

@@ -87,6 +87,8 @@ async def test_sweeping_a_determined_market_empties_the_folded_book_and_is_annou
         heard += await all_heard(socket)
     assert fold(heard, yes_price=False)[ticker] == {}
     lives = [message["msg"] for message in heard if message["type"] == "market_lifecycle_v2"]
+    assert {msg["market_ticker"] for msg in lives} == {ticker, list(sim.site.floor.contracts)[1]}  # the channel has no filter
+    lives = [msg for msg in lives if msg["market_ticker"] == ticker]
     assert [msg["event_type"] for msg in lives] == ["determined", "settled"]
     assert lives[0]["result"] == contract.result
 

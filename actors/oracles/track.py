@@ -1,35 +1,36 @@
-"""What the NBA oracle holds of one game, and what follows from it: state, prior, value, phase, staleness. No clock, no I/O, no kill.
+"""What a game oracle holds of one game, and what follows from it: state, prior, value, staleness. No clock, no I/O, no kill.
 
-The actor in `nba.py` fills a `Track` from documents and acts on what it says.
+The actor in `game.py` fills a `Track` from documents and acts on what it says.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
+from typing import Generic
 
 import attrs
 
-from actors.messages import Fair, Phase
+from actors.messages import Fair
+from actors.oracles.sport import Pricing, S, Sport
 from chimera.feeds.espn import Game, GameStatus, Summary
-from chimera.feeds.nba_plays import NbaState, from_line, reduce
-from chimera.feeds.nba_prior import Prior, best_prior, improve
-from chimera.models.nba import Atoms, Valuation, evaluate, reaction, sd_over
+from chimera.feeds.prior import Prior, improve
+from chimera.models.value import Atoms, Valuation, sd_over
 
-ENDGAME_S, ENDGAME_POINTS = 120.0, 6
 PUBLISH_LAG_S = 5.0
 """How long after a play ESPN shows it, until a game's own plays tell (judgement: several seconds)."""
 UNPRICED = frozenset({GameStatus.OFF, GameStatus.DELAYED})
 
 
 @attrs.frozen(slots=True)
-class NbaOracleSettings:
+class OracleSettings:
     """World seconds, edges in cents, polls as counts.
 
     A game is stale when no poll has succeeded, or its clock has run without a play, for `stale_s`; a stopped clock may stand for
     `pause_s`. A summary is read when the scoreboard's line changes, and every `guard_polls` anyway; before the game every `pregame_polls`.
-    A move of `kill_multiple` base edges between two states is a shock. `agree_polls` must agree after a play or point was taken back.
-    `latency_s` is what passes between our price and the exchange's book.
+    A move of `kill_multiple` base edges between two states is a shock. `agree_polls` must agree after a play or score was taken back,
+    `settle_polls` after a goal, a penalty or a change of goalie. `latency_s` is what passes between our price and the exchange's book.
+    Each `..._edge_cents` beyond the base is what that state of play asks for in a sport that has it; they add up.
     """
 
     poll_s: float = 1.5
@@ -38,31 +39,38 @@ class NbaOracleSettings:
     base_edge_cents: float = 2.0
     endgame_edge_cents: float = 1.0
     overtime_edge_cents: float = 1.5
+    power_play_edge_cents: float = 1.0
+    empty_net_edge_cents: float = 2.0
     pause_s: float = 300.0
     guard_polls: int = 4
     pregame_polls: int = 80
     agree_polls: int = 3
+    settle_polls: int = 2
     shock_hold_s: float = 60.0
     stale_hold_s: float = 10.0
     latency_s: float = 0.3
 
 
 @attrs.define(slots=True, eq=False)
-class Track:
+class Track(Generic[S]):
     """One game: the documents read last, and what was made of them. Times are world unix s.
 
     `line` is None once the game has left the scoreboard. `markets` are (ticker, +1 if YES is the home team, else -1). `changed` documents
     have not been reduced yet; `wanted` is a summary that must be read again; `owed` polls must still agree before the game is believed.
+    `pricing` is the model, made for `priced_from`; a newer one may be in the making.
     """
 
     unit: str
     event_id: str
     line: Game | None
+    sport: Sport[S]
     markets: tuple[tuple[str, int], ...] = ()
     summary: Summary | None = None
-    state: NbaState | None = None
+    state: S | None = None
     value: Valuation | None = None
     prior: Prior | None = None
+    pricing: Pricing[S] | None = None
+    priced_from: tuple[float, float | None, int] | None = None
     changed: bool = True
     wanted: bool = True
     polls: int = 0
@@ -80,6 +88,11 @@ class Track:
     def game(self) -> Game | None:
         """The scoreboard's line, or the summary's where there is none any more."""
         return self.line if self.line is not None else self.summary.game if self.summary is not None else None
+
+    @property
+    def starts_at(self) -> float:
+        """Unix s."""
+        return self.game.starts_at if self.game is not None else 0.0
 
     @property
     def season(self) -> int:
@@ -100,7 +113,7 @@ class Track:
         """Whether its state is one to tell a price from."""
         return self.state is not None and not (self.stale or self.state.disagreement or self.unpriced)
 
-    def due(self, settings: NbaOracleSettings) -> bool:
+    def due(self, settings: OracleSettings) -> bool:
         """Whether its summary is to be read in this poll; counts the polls."""
         self.polls += 1
         before = self.line is not None and self.line.status is GameStatus.SCHEDULED
@@ -112,33 +125,39 @@ class Track:
         if line != self.line:
             self.line, self.changed, self.wanted = line, True, True
 
-    def reduced(self) -> NbaState | None:
+    def reduced(self) -> S | None:
         """The state its documents show; None where they do not say enough, as for a game under way with no summary yet."""
         if not self.changed and self.state is not None:
             return self.state
         if self.summary is not None:
             self.changed = False
-            return reduce(self.summary, self.line)
+            return self.sport.reduce(self.summary, self.line)
         if self.line is not None and self.line.status is GameStatus.SCHEDULED:
             self.changed = False
-            return from_line(self.line)
+            return self.sport.from_line(self.line)
         return None
 
-    def take(self, state: NbaState, prior: Prior, now: float, settings: NbaOracleSettings, trace: int) -> Valuation:
-        """Make `state` the present one, priced from `prior`. Returns its value."""
+    def take(self, state: S, now: float, settings: OracleSettings, trace: int) -> None:
+        """Make `state` the present one. It has no value until `value_now`."""
         previous = self.state
         if state != previous:
             self.changed_at, self.trace = now, trace
             if previous is not None and state.newest_wallclock > previous.newest_wallclock:
                 self.lag_s = min(max(0.0, now - state.newest_wallclock), settings.stale_s)
-        self.state, self.prior, self.value = state, prior, evaluate(state, prior.p0, self.season)
+        self.state = state
+
+    def value_now(self) -> Valuation | None:
+        """Value the present state by the present model; None while there is none."""
+        if self.state is not None and self.pricing is not None:
+            self.value = self.pricing.evaluate(self.state)
         return self.value
 
-    def best_prior(self, held: Prior | None, state: NbaState) -> Prior:
+    def best_prior(self, held: Prior | None, state: S) -> Prior:
         """The prior to price from: `held`, or what the documents offer where that is better."""
         game = self.game
-        assert game is not None  # noqa: S101  # a state was reduced from one of its documents
-        return improve(held, best_prior(game, self.summary), started=state.status is not GameStatus.SCHEDULED)
+        assert game is not None  # a state was reduced from one of its documents
+        offered = self.sport.best_prior(game, self.summary)
+        return improve(held, offered, started=state.status is not GameStatus.SCHEDULED)
 
     def source_at(self, now: float) -> float:
         """When the newest thing it knows of happened."""
@@ -146,13 +165,13 @@ class Track:
             return now
         return self.state.newest_wallclock or self.changed_at
 
-    def age(self, now: float, settings: NbaOracleSettings) -> float:
+    def age(self, now: float, settings: OracleSettings) -> float:
         """How old what we know may be (s): since the newest play while the clock runs, the publishing delay while it stands."""
         if self.state is None or not self.state.live:
             return 0.0
         return min(max(0.0, now - self.source_at(now)), settings.stale_s) if self.state.clock_running else self.lag_s
 
-    def staleness(self, now: float, settings: NbaOracleSettings) -> str:
+    def staleness(self, now: float, settings: OracleSettings) -> str:
         """Why its state is not to be believed any more; empty while it is, and while nothing was ever told from it."""
         state = self.state
         if state is None or self.closed or math.isinf(self.confirmed_at):
@@ -164,28 +183,13 @@ class Track:
             return f"no play since {_clock(self.source_at(now))} while the clock {'runs' if state.clock_running else 'stands'}"
         return ""
 
-    def phase(self, settings: NbaOracleSettings) -> tuple[Phase, float]:
-        """Its phase, and the edge (cents) that asks for beyond the base."""
-        state = self.state
-        if state is None or state.status is GameStatus.SCHEDULED:
-            return Phase.PREGAME, 0.0
-        if state.final:
-            return Phase.FINAL, 0.0
-        if state.overtime or (state.period == 4 and state.seconds_left <= 0.0 and state.home_lead == 0):
-            return (Phase.OVERTIME if state.live else Phase.BREAK), settings.overtime_edge_cents
-        if not state.live:
-            return Phase.BREAK, 0.0
-        if state.seconds_left <= ENDGAME_S and abs(state.home_lead) <= ENDGAME_POINTS:
-            return Phase.ENDGAME, settings.endgame_edge_cents
-        return Phase.LIVE, 0.0
-
-    def outlook(self, now: float, settings: NbaOracleSettings) -> tuple[Atoms, float]:
+    def outlook(self, now: float, settings: OracleSettings) -> tuple[Atoms, float]:
         """Where P(home) may be once our orders can react, and its standard deviation over one second."""
-        state, prior = self.state, self.prior
-        assert state is not None  # noqa: S101  # both were set by `take`
-        assert prior is not None  # noqa: S101
+        state, pricing = self.state, self.pricing
+        assert state is not None  # both were set before it was valued
+        assert pricing is not None
         horizon = self.age(now, settings) + settings.poll_s + settings.latency_s
-        return reaction(state, prior.p0, horizon, self.season), sd_over(reaction(state, prior.p0, 1.0, self.season))
+        return pricing.reaction(state, horizon), sd_over(pricing.reaction(state, 1.0))
 
 
 def _clock(at: float) -> str:

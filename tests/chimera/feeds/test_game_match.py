@@ -8,7 +8,7 @@ from fractions import Fraction
 import attrs
 
 from chimera.feeds.espn import Competitor, Game, GameStatus
-from chimera.feeds.nba_match import match, units
+from chimera.feeds.game_match import match, units
 from chimera.markets import CENT_GRID, FeeTerms, Market, Status, TeamWins
 from chimera.teams import NBA
 
@@ -31,8 +31,8 @@ def game(event_id: str = "401", *, starts_at: float = TIP, home: str = "IND", aw
 
 
 def matched(*games: Game, listed: tuple[Market, ...] = (market(),)) -> dict[str, str]:
-    found, unmatched = match(units(listed), games)
-    assert set(found) | set(unmatched) == set(units(listed))
+    found, unmatched = match(units(listed, "nba"), games, NBA)
+    assert set(found) | set(unmatched) == set(units(listed, "nba"))
     return {name: one.id for name, one in found.items()} | unmatched
 
 
@@ -40,7 +40,7 @@ UNIT = market().unit
 
 
 def test_both_markets_of_a_game_are_one_unit() -> None:
-    found = units((market("IND"), market("NYK")))
+    found = units((market("IND"), market("NYK")), "nba")
     assert [(unit.home, unit.day, [team.code for _, team in unit.markets]) for unit in found.values()] == [(IND, DAY, ["IND", "NYK"])]
 
 
