@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint soak clean
 
 help:            ## What can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ lint: $(READY)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+soak: $(READY)   ## Ten minutes of bursts: the guard must not fire on a trader that works
+	CHIMERA_SOAK_SECONDS=600 $(BIN)/python -m pytest tests/system/test_guard_soak.py
 
 clean:           ## Remove the environment and caches
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -25,10 +25,10 @@ from actors.boot import Ledger, open_ledger
 from actors.cli.common import ExitCode
 from actors.cli.progress import Progress, Report
 from actors.guardian import Guardian
-from actors.live import open_live
+from actors.live import open_live, run_files
 from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, Standing, StandingsRequest, Tripped
 from actors.rules import Rulebook
-from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Reason, explain, is_normal
+from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Hold, Reason, explain, is_normal, settle_in
 from actors.runtime.seeding import seeded
 from actors.summary import Summary, summarize
 from actors.telemetry import QUIET
@@ -45,6 +45,8 @@ CANCEL_AGAIN_S = 0.25
 PROGRESS_EVERY_S = 0.25
 OVERFLOW_HOLD_S = 0.0
 STALL_HOLD_S = 10.0
+KILL_FILE_AFTER_S = 0.5
+"""Longer than a pause that passes, and half of what the guard would end this process for."""
 DEAF_HOLD_S = 5.0
 
 
@@ -126,6 +128,7 @@ class Run:
             on_exit=self._on_exit,
             on_overflow=self._on_overflow,
             on_stall=self._on_stall,
+            on_blocked=self._on_blocked,
         )
 
     async def run(self) -> Result:
@@ -138,6 +141,7 @@ class Run:
                 system.start_soon(self._ledger.keep)
                 top = await system.start(self._tree(system))
                 self._remember_counters()
+                await settle_in(system)
                 for task in (self._await_end, self._await_duration, self._show):
                     nursery.start_soon(task)
                 nursery.start_soon(self._await_tree, top)
@@ -221,6 +225,17 @@ class Run:
     def _on_stall(self, actor: str, seconds: float) -> None:
         _LOG.error("the loop was held", actor=actor, seconds=round(seconds, 3))
         self.register.trip(GLOBAL, TripReason.STALL, source=actor, at=self._world.clock.now(), hold_s=STALL_HOLD_S)
+
+    def _on_blocked(self, hold: Hold) -> None:
+        """In the watchdog's thread, while the loop stands still: nothing but what is safe beside whatever the loop is in the middle of.
+
+        The fence moves, so the step that is held sends nothing when it goes on; the trip itself, with its cancels, comes from the loop, at
+        the end of that step. If it lasts, the guard is asked to cancel: by its kill file, which is all the two need to share.
+        """
+        self.register.void()
+        if self.guardian is not None and hold.seconds >= KILL_FILE_AFTER_S:
+            run_files(self._world, self._ledger.journal)[1].touch()
+        _LOG.error("the loop is held", actor=hold.name, where=hold.where, seconds=round(hold.seconds, 3))
 
     def _tell_trip(self, trip: Trip) -> None:
         """The bytes have left; now the actors hear of it."""

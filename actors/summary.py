@@ -133,8 +133,8 @@ def summarize(
     with JournalReader(journal, run) as reader:
         trips: Counter[Kind] = Counter()
         for record in reader.records(Kind.PULL, Kind.KILL, Kind.RESTART):
-            # The latch of an orderly end is no kill, and the actors that end with it did not die.
-            if record.fields.get("reason") != Reason.SHUTDOWN.value:
+            # The latch of an orderly end (which may bear the cause of one that stood) is no kill, and who ends with it did not die.
+            if record.fields.get("reason") != Reason.SHUTDOWN.value and record.fields.get("source") != "app":
                 trips[record.kind] += 1
         decisions = sum(1 for _ in reader.decisions())
         digest = decision_hash(reader)

@@ -16,6 +16,7 @@ from chimera.feeds.nba_plays import NbaState, compare, from_line, reduce
 from chimera.feeds.nba_prior import best_prior
 from chimera.feeds.prior import Prior
 from chimera.models.nba import evaluate, reaction
+from chimera.models.nba_endgame import doubt_cents
 from chimera.models.value import Atoms, Valuation
 from chimera.teams import NBA, League
 
@@ -69,11 +70,11 @@ class NbaSport:
         if state.final:
             return Phase.FINAL, 0.0
         if state.overtime or (state.period == 4 and state.seconds_left <= 0.0 and state.home_lead == 0):
-            return (Phase.OVERTIME if state.live else Phase.BREAK), settings.overtime_edge_cents
+            return (Phase.OVERTIME if state.live else Phase.BREAK), settings.overtime_edge_cents + doubt_cents(state)
         if not state.live:
             return Phase.BREAK, 0.0
         if state.seconds_left <= ENDGAME_S and abs(state.home_lead) <= ENDGAME_POINTS:
-            return Phase.ENDGAME, settings.endgame_edge_cents
+            return Phase.ENDGAME, settings.endgame_edge_cents + doubt_cents(state)
         return Phase.LIVE, 0.0
 
 

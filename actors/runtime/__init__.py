@@ -61,6 +61,7 @@ from actors.runtime.statistics import ActorStatus, Crash, Durations, LaneStatist
 from actors.runtime.supervisor import Supervisor
 from actors.runtime.system import ActorSystem
 from actors.runtime.verbs import GetState, GetStatistics, GetStatus, Resume, Suspend, TraceOff, TraceOn, Verb
+from actors.runtime.warmup import settle_in, settled_heap, warm_up
 from actors.runtime.watchdog import Hold
 
 __all__ = [
@@ -140,4 +141,7 @@ __all__ = [
     "handles",
     "is_normal",
     "seeded",
+    "settle_in",
+    "settled_heap",
+    "warm_up",
 ]

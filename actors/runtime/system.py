@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar, TypeVarTuple, Unpack
 
@@ -122,6 +122,10 @@ class ActorSystem:
         actor started ends the system.
         """
         self.nursery.start_soon(self._stray, current_actor.get(), fn, args, name=f"io/{getattr(fn, '__name__', 'task')}")
+
+    def enter_context(self, held: AbstractContextManager[object]) -> None:
+        """Enter a context manager that is left when the system ends."""
+        self._open.enter_context(held)
 
     # The tree
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -26,13 +27,15 @@ NOTICE_S = 0.025
 """From here on a step is named in the log."""
 POLL_S = 0.01
 STACK = 12
+_LIBRARY, _PACKAGES = sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")
 
 
 @attrs.frozen(slots=True)
 class Hold:
-    """Who held the loop: `name` is the actor's address, or the task where it is nobody's; `where` the function, as "file:line function".
+    """Who holds the loop: `name` is the actor's address, or the task where it is nobody's; `where` the function, as "file:line function".
 
-    `stack` are the innermost frames, the innermost last, which is `where`. `seconds` is how long so far.
+    `stack` are the innermost frames, the innermost last; `where` is the last of them outside the standard library. `seconds` is how long
+    it has lasted.
     """
 
     name: str
@@ -48,7 +51,8 @@ def holder(task: trio.lowlevel.Task) -> str:
 
 
 class Watchdog:
-    """Watches the loop that `clock` times. Calls `on_blocked(hold)` once for a step, in this thread, as soon as it has lasted `limit_s`.
+    """Watches the loop that `clock` times. Calls `on_blocked(hold)`, in this thread, as soon as a step has lasted `limit_s`, and again
+    each time that doubles.
 
     `on_blocked` must not touch what the loop's code is in the middle of: not an actor, not trio. It may bump a counter made for it, write a
     file, or `run_sync_soon`.
@@ -63,7 +67,7 @@ class Watchdog:
         self._poll_s = min(POLL_S, limit_s / 4)
         self._on_blocked = on_blocked
         self._seen_ns = 0  # when the step began of which `latest` tells
-        self._told_ns = 0  # ... and of which on_blocked was told
+        self._next_ns = 0  # how long it has to last to be looked at again
         self._loop = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="loop watchdog", daemon=True)
@@ -93,21 +97,22 @@ class Watchdog:
         clock = self._clock
         task, began = clock.running, clock.since_ns
         held = perf_counter_ns() - began
-        if task is None or held < self._notice_ns or (self._told_ns == began):
-            return
-        if self._seen_ns == began and held < self._limit_ns:
+        if task is None or held < (self._next_ns if self._seen_ns == began else self._notice_ns):
             return
         frame = sys._current_frames().get(self._loop)
         if frame is None or clock.running is not task or clock.since_ns != began:
             return  # the step ended meanwhile, and the frames are another's
         stack = _stack(frame)
-        hold = Hold(holder(task), stack[-1], stack, held * 1e-9)
-        if self._seen_ns != began:
-            logger.warning("%s holds the loop for %.0f ms in %s", hold.name, hold.seconds * 1e3, hold.where)
-        self.latest, self._seen_ns = hold, began
+        where = next((frame for frame in reversed(stack) if not _in_library(frame)), stack[-1])
+        hold = self.latest = Hold(holder(task), where, stack, held * 1e-9)
+        self._seen_ns, self._next_ns = began, self._limit_ns if held < self._limit_ns else 2 * held
+        logger.warning("%s holds the loop for %.0f ms in %s", hold.name, hold.seconds * 1e3, hold.where)
         if held >= self._limit_ns:
-            self._told_ns = began
             self._on_blocked(hold)
+
+
+def _in_library(frame: str) -> bool:
+    return frame.startswith("<frozen") or (frame.startswith(_LIBRARY) and not frame.startswith(_PACKAGES))
 
 
 def _stack(innermost: FrameType) -> tuple[str, ...]:

@@ -54,14 +54,6 @@ class Reading:
     set_aside: tuple[str, ...] = ()
 
 
-class _Keys(msgspec.Struct):
-    """Which of the two documents it is, told by what only that one has."""
-
-    events: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    header: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_keys = msgspec.json.Decoder(_Keys)
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -87,17 +79,17 @@ def to_json(readings: Mapping[str, Reading]) -> dict[str, object]:
 def read_document(body: bytes) -> Reading:
     """Read one document, whichever it is. Never raises for what the bytes hold."""
     try:
-        keys = _keys.decode(body)
+        keys = _object.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         return Reading(refused=f"no JSON object: {error} ({len(body)} bytes)" if body.strip() else "the file is empty")
     try:
-        if keys.header is not msgspec.UNSET:
+        if "header" in keys:
             return _of_summary(decode_summary(body))
-        if keys.events is not msgspec.UNSET:
+        if "events" in keys:
             return _of_scoreboard(decode_scoreboard(body))
     except FeedError as error:
         return Reading(refused=str(error))
-    return Reading(refused=f"neither a scoreboard nor a game summary: its keys are {_some_keys(body)}")
+    return Reading(refused=f"neither a scoreboard nor a game summary: its keys are {_some(list(keys))}")
 
 
 def _read_file(path: Path) -> Reading:
@@ -107,8 +99,7 @@ def _read_file(path: Path) -> Reading:
         return Reading(refused=f"it cannot be read: {error.strerror}")
 
 
-def _some_keys(body: bytes) -> str:
-    names = list(_object.decode(body))
+def _some(names: list[str]) -> str:
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "(none)"
 
 

@@ -54,6 +54,12 @@ class SimSite:
     log: ExchangeLog = attrs.field(init=False)
     switchboard: Switchboard = attrs.field(init=False)
 
+    @classmethod
+    def bare(cls, clock: WorldClock, exchange: Exchange, access: Access, *, machine_ns: Callable[[], int] = lambda: 0) -> SimSite:
+        """An exchange without games, for benchmarks and for worlds that are not an evening."""
+        espn, odds = Espn((), 0), Odds((), 0)
+        return cls(clock, (), exchange, access, espn=espn, odds=odds, admin_token="bare", machine_ns=machine_ns)  # noqa: S106
+
     def __attrs_post_init__(self) -> None:
         exchange = self.exchange
         self.log = ExchangeLog(exchange.floor, exchange.members, exchange.groups, self.machine_ns)

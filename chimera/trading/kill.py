@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import enum
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
@@ -155,6 +156,7 @@ class KillRegister:
         self._entries: dict[Scope, _Entry] = {GLOBAL: _Entry(GLOBAL)}
         self._homes: dict[str, tuple[_Entry, _Entry, _Entry, _Entry]] = {}
         self._bands: dict[str, tuple[float, float]] = {}
+        self._counting = threading.Lock()
         self.ring: deque[Trip] = deque(maxlen=RING)
         self.pulls = 0
         self.kills = 0
@@ -244,7 +246,7 @@ class KillRegister:
             length = math.inf
         else:
             length = max(base, min(base * 2.0 ** min(streak - 1, 16), HOLD_MAX_S))
-        trip = self._bump(entry, Trip(scope, reason, source, at, length, entry.counter + 1, False, trace, streak))
+        trip = self._bump(entry, Trip(scope, reason, source, at, length, self._next(entry), False, trace, streak))
         entry.until = max(at + length, entry.until) if held else at + length
         entry.state, entry.trip, entry.base = State.TRIPPED, trip, base
         self.kills += 1
@@ -254,13 +256,25 @@ class KillRegister:
     def pull(self, ticker: str, reason: Reason, *, source: str, at: float, trace: int = 0) -> Trip:
         """Cancel one market's orders and void what was decided for it, with no hold."""
         entry = self._entry(market(ticker))
-        trip = self._bump(entry, Trip(entry.scope, reason, source, at, 0.0, entry.counter + 1, True, trace))
+        trip = self._bump(entry, Trip(entry.scope, reason, source, at, 0.0, self._next(entry), True, trace))
         self.pulls += 1
         self._send(trip)
         return trip
 
+    def void(self) -> None:
+        """Move GLOBAL's fence and nothing else: no cancels, no hold, nobody told. The one method that another thread may call.
+
+        It is for a loop that stands still, in the middle of whatever step: that step, when it goes on, sends nothing that was decided
+        before. The loop itself trips GLOBAL when the step ends. Counters only rise, whoever raises them; reading one takes no lock.
+        """
+        self._next(self._entries[GLOBAL])
+
+    def _next(self, entry: _Entry) -> int:
+        with self._counting:
+            entry.counter += 1
+            return entry.counter
+
     def _bump(self, entry: _Entry, trip: Trip) -> Trip:
-        entry.counter = trip.counter
         for ticker in entry.markets:
             self._bands.pop(ticker, None)
         return trip

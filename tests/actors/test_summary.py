@@ -30,8 +30,8 @@ CONTRACT_KEYS = {
 """What the summary of every run holds (architecture, section 13)."""
 
 
-def trip(reason: Reason, *, pull: bool = False) -> Record:
-    return trip_record(Trip(market(M) if pull else GLOBAL, reason, "test", 5.0, 0.0, 1, pull=pull))
+def trip(reason: Reason, *, pull: bool = False, source: str = "test") -> Record:
+    return trip_record(Trip(market(M) if pull else GLOBAL, reason, source, 5.0, 0.0, 1, pull=pull))
 
 
 def death(actor: str, reason: str) -> Record:
@@ -65,7 +65,8 @@ ENTRIES: tuple[Entry, ...] = (
     trip(Reason.EDGE_GONE, pull=True),
     trip(Reason.ACTOR_DOWN),
     death("nba", "RuntimeError: a bug"),
-    trip(Reason.SHUTDOWN),
+    trip(Reason.SHUTDOWN, source="app"),
+    trip(Reason.DAILY_LOSS, source="app"),
     death("nba", "shutdown"),
 )
 

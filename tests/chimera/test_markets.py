@@ -117,7 +117,8 @@ class TestHockey:
     @pytest.mark.parametrize(
         ("codes", "suffix", "subtitle", "day", "home", "rules"),
         [
-            ("SJDAL", "SJ", "San Jose", "26OCT05", None, "San Jose wins the San Jose vs Dallas NHL game originally scheduled for Oct 5, 2026"),
+            ("SJDAL", "SJ", "San Jose", "26OCT05", None,
+             "San Jose wins the San Jose vs Dallas NHL game originally scheduled for Oct 5, 2026"),
             ("COLNJ", "NJ", "New Jersey", "25OCT26", None, "NJ Devils wins the Colorado vs New Jersey PRO game scheduled for Oct 26, 2025"),
             ("CARVGK", "VGK", "Vegas", "26JUN14", True,
              "VGK Golden Knights wins the Game 6: Carolina at Vegas PRO game scheduled for Jun 14, 2026"),
@@ -206,7 +207,7 @@ class TestRefused:
 
     @pytest.mark.data
     def test_no_recorded_market_of_another_sport_is_taken_for_a_game(self, shared_data):
-        page, _ = decode.market_page((shared_data / "kalshi/demo_rest_ws/markets__status_open.json").read_bytes())
+        page, _ = decode.page((shared_data / "kalshi/demo_rest_ws/markets__status_open.json").read_bytes(), "markets")
         assert len(page) == 200
         for raw in page:
             market = decode.market(raw)

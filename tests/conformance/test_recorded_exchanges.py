@@ -27,7 +27,6 @@ from chimera.sim.exchange.recorded import RecordedListing, restore
 from chimera.sim.exchange.switchboard import Subscription
 from chimera.sim.server import Held, Request, Response
 from chimera.sim.site import SimSite
-from chimera.sim.world.espn import Espn
 
 MARKET = "KXWTACHALLENGERMATCH-26JUN11JIMLEP-LEP"
 GOLF = "KXPGATOUR-USO26-JDAY"
@@ -161,9 +160,7 @@ class Demo:
         self.exchange = Exchange(listings, 1, self.clock.now, cash={0: 100 * DOLLAR})
         for ticker, market in markets.items():
             restore(self.exchange.floor.contracts[ticker], market)
-        self.site = SimSite(
-            self.clock, (), self.exchange, Access({self.signer.key_id: ApiKey(private.public_key())}), Espn((), 0), "token", lambda: 0
-        )
+        self.site = SimSite.bare(self.clock, self.exchange, Access({self.signer.key_id: ApiKey(private.public_key())}))
         self.ids: dict[str, str] = {}
         self._first_session()
 

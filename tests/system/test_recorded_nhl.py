@@ -30,6 +30,6 @@ def test_a_recorded_hockey_game_is_traded_without_a_violation(shared_data: Path,
     assert min(summary[name] for name in ("decisions", "orders", "cancels", "kills")) > 0
     assert audit_orders(journal).offences == ()
     with sqlite3.connect(journal) as db:
-        reasons = [row[0] for row in db.execute("SELECT fields ->> 'reason' FROM records WHERE kind = 'kill' AND fields ->> 'source' = 'nhl'")]
+        reasons = [reason for (reason,) in db.execute("SELECT reason FROM trips WHERE kind = 'kill' AND source = 'nhl'")]
     assert reasons.count("goal") == 8
     assert reasons.count("penalty") >= 7  # twelve, of which some came in one stoppage

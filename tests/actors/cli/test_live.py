@@ -51,7 +51,8 @@ def test_without_anything_it_names_all_that_is_missing(started: list[object]) ->
 
 
 def test_demo_lacks_the_confirmation_where_nobody_can_type_it(started: list[object]) -> None:
-    assert missing(run("--world", "demo", *SIZED, env=KEYS | GUARD)) == ["--confirm-live SUFFIX (the last 6 characters of the Kalshi key id)"]
+    said = missing(run("--world", "demo", *SIZED, env=KEYS | GUARD))
+    assert said == ["--confirm-live SUFFIX (the last 6 characters of the Kalshi key id)"]
     assert started == []
 
 

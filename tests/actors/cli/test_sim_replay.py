@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from actors.cli.common import ExitCode
 from actors.cli.replay import main as replay
 from actors.cli.sim import main as sim
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A command logs to the stream of its run, which is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 class TestSim:

@@ -65,7 +65,7 @@ def test_parameters_that_made_the_results_are_found_again() -> None:
 
 
 def test_a_directory_with_nothing_to_score_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nba_events.parquet"):
+    with pytest.raises(ConfigError, match=r"nba_events\.parquet"):
         audit_models(tmp_path)
 
 

@@ -19,7 +19,10 @@ from chimera.kalshi.private import STREAM, PrivateStream
 from chimera.kalshi.session import ExchangeSession
 
 NOW = 1_764_000_000.0
-ON = [b'{"id":1,"type":"subscribed","msg":{"channel":"fill","sid":1}}', b'{"id":1,"type":"subscribed","msg":{"channel":"user_orders","sid":2}}']
+ON = [
+    b'{"id":1,"type":"subscribed","msg":{"channel":"fill","sid":1}}',
+    b'{"id":1,"type":"subscribed","msg":{"channel":"user_orders","sid":2}}',
+]
 FILL = (
     b'{"type":"fill","sid":1,"msg":{"trade_id":"t","order_id":"A","client_order_id":"a","market_ticker":"M","exchange_index":0,'
     b'"is_taker":false,"outcome_side":"yes","book_side":"bid","yes_price_dollars":"0.4000","count_fp":"1.00","fee_cost":"0.000000",'

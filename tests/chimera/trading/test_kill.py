@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import sys
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -308,3 +311,32 @@ class TestScope:
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match="no scope"):
             Scope.parse(text)
+
+
+class TestVoid:
+    """What another thread may do while the loop stands still."""
+
+    def test_it_moves_every_fence_and_nothing_else(self) -> None:
+        fired: list[Trip] = []
+        made = register(fired)
+        before = {ticker: made.fence(ticker) for ticker in MARKETS}
+        made.void()
+        assert {ticker: made.fence(ticker) - 1 for ticker in MARKETS} == before
+        assert made.state(GLOBAL) is State.ARMED
+        assert (fired, made.kills, made.pulls, list(made.ring)) == ([], 0, 0, [])
+
+    def test_no_trip_and_no_void_is_lost_whoever_counts(self) -> None:
+        made, interval = register(), sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            other = threading.Thread(target=lambda: [made.void() for _ in range(2_000)])
+            other.start()
+            seen = [made.fence("A-1")]
+            for n in range(2_000):
+                trip(made, GLOBAL, at=float(n), hold_s=1.0)
+                seen.append(made.fence("A-1"))
+            other.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert made.fence("A-1") == 4_000
+        assert all(later > earlier for earlier, later in itertools.pairwise(seen))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from chimera.conventions import CENT, Side
-from chimera.sim.exchange.engine import Book, Change, Execution, Refused
+from chimera.markets import PriceGrid
+from chimera.sim.exchange.engine import Book, Change, Execution, Refused, SelfTrade, replay
 
 BID, ASK = Side.BID, Side.ASK
 
@@ -69,6 +70,61 @@ def test_a_cancelled_order_is_gone_and_cannot_be_cancelled_again() -> None:
     assert made.cancel(order.order_id) is None
 
 
+def test_the_grid_says_which_prices_are_valid() -> None:
+    made = Book(PriceGrid(((0, 1_000, 10), (1_000, 10_000, 100))))
+    assert made.submit("anyone", BID, 110, 100).rested == 100
+    with pytest.raises(Refused, match="invalid_price"):
+        made.submit("anyone", BID, 1_110, 100)
+
+
+@pytest.mark.parametrize(("stp", "filled", "left"), [(SelfTrade.TAKER_AT_CROSS, 100, [(46 * CENT, 100), (47 * CENT, 100)]),
+                                                     (SelfTrade.MAKER, 200, []), (None, 300, [])])  # fmt: skip
+def test_self_trades_are_prevented_as_asked(stp: SelfTrade | None, filled: int, left: list[tuple[int, int]]) -> None:
+    made = Book()
+    for cents, owner in ((45, "other"), (46, "me"), (47, "other")):
+        made.submit(owner, ASK, cents * CENT, 100)
+    done = made.submit("me", BID, 47 * CENT, 300, stp=stp, immediate=True)
+    assert (done.filled, made.levels(ASK)) == (filled, left)
+    assert done.stopped is (stp is SelfTrade.TAKER_AT_CROSS)
+    assert len(done.prevented) == (stp is SelfTrade.MAKER)
+
+
+def test_an_order_that_must_fill_whole_counts_volume_up_to_its_own_order() -> None:
+    made = Book()
+    for cents, owner in ((45, "other"), (46, "me"), (47, "other")):
+        made.submit(owner, ASK, cents * CENT, 100)
+    for stp in SelfTrade:
+        with pytest.raises(Refused, match="fill_or_kill"):
+            made.submit("me", BID, 47 * CENT, 201, whole=True, stp=stp)
+    with pytest.raises(Refused, match="fill_or_kill"):
+        made.submit("me", BID, 47 * CENT, 101, whole=True, stp=SelfTrade.TAKER_AT_CROSS)
+    assert len(made.resting) == 3
+    assert made.submit("me", BID, 47 * CENT, 200, whole=True, stp=SelfTrade.MAKER).filled == 200
+
+
+@pytest.mark.parametrize(("cents", "count", "ahead"), [(40, 50, 0), (40, 100, 0), (40, 101, 100), (41, 100, 0), (39, 100, 100)])
+def test_only_less_at_the_same_price_keeps_its_place(cents: int, count: int, ahead: int) -> None:
+    made = book((BID, 40, 100), (BID, 40, 100))
+    first = made.resting[0].order_id
+    made.replace(first, cents * CENT, count)
+    assert made.ahead(first) == ahead
+
+
+def test_a_replaced_order_may_trade_and_keeps_its_id() -> None:
+    made = book((BID, 40, 300), (ASK, 45, 100))
+    mine = made.resting[0].order_id
+    done = made.replace(mine, 45 * CENT, 300)
+    assert [(trade.taker_order, trade.count) for trade in done.trades] == [(mine, 100)]
+    assert (done.rested, made.depth_at(BID, 45 * CENT), made.levels(ASK)) == (200, 200, [])
+    with pytest.raises(Refused, match="not_found"):
+        made.replace(999, 45 * CENT, 1)
+
+
+def test_what_cannot_have_happened_is_not_replayed() -> None:
+    with pytest.raises(Refused, match="not_found"):
+        replay([Change(BID, 40 * CENT, 100, 1), Change(BID, 40 * CENT, -101, 1)])
+
+
 @attrs.define
 class Row:
     order: int
@@ -87,10 +143,12 @@ class AgainstAModel(RuleBasedStateMachine):
         self.book = Book()
         self.model: list[Row] = []
         self.fold: dict[tuple[Side, int], int] = {}
+        self.changes: list[Change] = []
         self.positions: dict[str, int] = {}
         self.submitted = self.filled_twice = self.cancelled = self.dropped = 0
 
     def _hear(self, done: Execution) -> None:
+        self.changes += done.changes
         for change in done.changes:
             level = change.side, change.price
             self.fold[level] = self.fold.get(level, 0) + change.count
@@ -146,6 +204,52 @@ class AgainstAModel(RuleBasedStateMachine):
             self._hear(done)
         self.cancelled += left
         self.model = [row for row in self.model if row.order != order]
+
+    @rule(order=orders, by=st.integers(1, 100))
+    def reduce(self, order: int, by: int) -> None:
+        row = next((row for row in self.model if row.order == order), None)
+        done = self.book.reduce(order, by)
+        assert (done is None) == (row is None)
+        if done is None or row is None:
+            return
+        self._hear(done)
+        self.cancelled += min(by, row.count)
+        row.count = done.rested
+        self.model = [row for row in self.model if row.count]
+
+    @rule(order=orders, cents=st.integers(45, 55), count=st.integers(1, 500))
+    def replace(self, order: int, cents: int, count: int) -> None:
+        row = next((row for row in self.model if row.order == order), None)
+        if row is None:
+            return
+        self.submitted += count - row.count
+        keeps = cents * CENT == row.price and count <= row.count
+        done = self.book.replace(order, cents * CENT, count)
+        self._hear(done)
+        if keeps:
+            row.count = count
+            return
+        self.model.remove(row)
+        assert [(trade.maker_order, trade.price, trade.count) for trade in done.trades] == self._expected(row.side, cents * CENT, count)
+        self.filled_twice += 2 * done.filled
+        if done.rested:
+            self.model.append(Row(order, row.side, cents * CENT, done.rested))
+
+    @invariant()
+    def the_queues_are_first_come_first_served(self) -> None:
+        for side in Side:
+            for price, _ in self.book.levels(side):
+                waiting = [(row.order, row.count) for row in self.model if row.side is side and row.price == price]
+                assert [(order.order_id, order.count) for order in self.book.queue(side, price)] == waiting
+
+    @invariant()
+    def replaying_the_changes_gives_the_same_book(self) -> None:
+        again = replay(self.changes)
+        for side in Side:
+            assert again.levels(side) == self.book.levels(side)
+            for price, _ in again.levels(side):
+                ours = [(order.order_id, order.count) for order in self.book.queue(side, price)]
+                assert [(order.order_id, order.count) for order in again.queue(side, price)] == ours
 
     @invariant()
     def the_book_is_not_crossed(self) -> None:
