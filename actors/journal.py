@@ -117,8 +117,9 @@ class JournalActor(TrioActor):
 
     async def _hold(self, store: JournalStore) -> None:
         try:
-            self._stand("ready", "")
             self._admit_gap()
+            if self._state != "down" or not self._pending:  # a disk that refused must take what waits first
+                self._stand("ready", "")
             await self._write_on(store)
         finally:
             with trio.CancelScope(shield=True):
@@ -146,6 +147,7 @@ class JournalActor(TrioActor):
                 self._pending.extendleft(reversed(batch))
                 self._fall(str(error))
                 return
+            self._stand("ready", "")
             self._commits += 1
             self._committed += len(batch)
             durable = tuple(entry.client_id for entry in batch if isinstance(entry, Intent))

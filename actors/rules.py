@@ -14,9 +14,6 @@ from chimera.settings import Registry, Signal
 from chimera.trading.ev import FLOW_PRIORS
 from chimera.trading.limits import Caps, DomainCaps
 
-BASIC_WRITE_CAPACITY = 100
-"""Write tokens a second of Kalshi's Basic tier; what `/account/limits` says takes its place where orders are really sent."""
-
 POLLS_TO_STALE = 2.5
 
 
@@ -50,10 +47,6 @@ class Rulebook:
     @property
     def daily_loss(self) -> Money:
         return _money(self.registry.limits.daily_loss_dollars)
-
-    @property
-    def write_capacity(self) -> int:
-        return BASIC_WRITE_CAPACITY
 
     @property
     def expiry(self) -> Mapping[str, float]:

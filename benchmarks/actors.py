@@ -217,7 +217,7 @@ class Bench:
             took.append(perf_counter_ns() - began)
         return micros(took)
 
-    async def ask_threading(self) -> float:
+    async def ask_threading_plain(self) -> float:
         """From a thread of its own, which is the best a caller of pykka can do."""
         ref, _ = self.threads[0]
 
@@ -231,7 +231,7 @@ class Bench:
 
         return await trio.to_thread.run_sync(run)
 
-    async def ask_threading_from_loop(self) -> float:
+    async def ask_threading(self) -> float:
         """From the loop, as a trio program has to."""
         ref, _ = self.threads[0]
         took = []
@@ -304,7 +304,7 @@ class Bench:
         TrioSink.restarts = []
         for n in range(CRASHES):
             address.tell(Crash(perf_counter_ns()))
-            while len(TrioSink.restarts) <= n:
+            while len(TrioSink.restarts) <= n:  # noqa: ASYNC110 - an event would be one more thing to measure
                 await trio.sleep(PACE_S)
         return micros(TrioSink.restarts)
 
@@ -327,14 +327,14 @@ class Bench:
 
 
 MEASURES: tuple[str, ...] = (
-    "tell_ours", "tell_threading", "tell_channel", "ask_ours", "ask_threading", "ask_threading_from_loop", "fan_ours", "fan_threading",
+    "tell_ours", "tell_threading", "tell_channel", "ask_ours", "ask_threading", "ask_threading_plain", "fan_ours", "fan_threading",
     "burst_ours", "burst_threading", "burst_channel", "restart_ours", "restart_threading",
 )  # fmt: skip
 RATIOS: dict[str, tuple[str, str]] = {
     "tell_p50_ratio_threading": ("tell_ours", "tell_threading"),
     "tell_p50_ratio_channel": ("tell_ours", "tell_channel"),
-    "ask_p50_ratio_threading": ("ask_ours", "ask_threading"),
-    "ask_p50_ratio_threading_from_loop": ("ask_ours", "ask_threading_from_loop"),
+    "ask_p50_ratio_threading": ("ask_ours", "ask_threading"),  # both from the loop
+    "ask_p50_ratio_threading_plain": ("ask_ours", "ask_threading_plain"),  # theirs from a thread of its own
     "fan20_p50_ratio_threading": ("fan_ours", "fan_threading"),
     "burst_ratio_threading": ("burst_ours", "burst_threading"),
     "burst_ratio_channel": ("burst_ours", "burst_channel"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,3 +23,9 @@ def shared_data() -> Path:
 def root() -> Path:
     """The checkout itself."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logging() -> None:
+    """A command that ran in this process has set up logging; no test may depend on which ran before it."""
+    structlog.reset_defaults()

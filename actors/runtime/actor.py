@@ -295,7 +295,7 @@ class TrioActor(PykkaActor):
         if refused:
             self.address.ledger.refusals += 1
         elif isinstance(error, Exception) and not isinstance(error, Shutdown):
-            if self.SURVIVES_ASKS and letter.reply_to is not None:
+            if self.SURVIVES_ASKS and letter.reply_to is not None and not self.actor_stopped.is_set():
                 logger.info("%s gave an exception to its asker", self.address.name, exc_info=error)
                 self.address.ledger.late_replies += not fail(letter, error)
                 return True

@@ -19,6 +19,7 @@ from actors.runtime.lanes import Down, Lane, LinkDown
 from actors.runtime.mailbox import Gate, LaneMailbox, Letter, Undelivered, fail, lane_of
 from actors.runtime.quarantine import Quarantine
 from actors.runtime.statistics import ActorStatus, Ledger, Traced
+from actors.runtime.timeouts import unanswered
 
 if TYPE_CHECKING:
     from actors.runtime.incarnation import Incarnation
@@ -109,10 +110,16 @@ class Address:
             raise CallToSelf(f"{self.name} called itself with {type(message).__name__}; the handler would wait for its own end")
         future: TrioFuture[object] = TrioFuture()
         self.mailbox.put(Letter(message, future))
-        with trio.move_on_after(timeout):
-            return await future
+        if not self.system.virtual:
+            deadline = self.system.timeouts.add(future, timeout, self.name, message)
+            try:
+                return await future.wait()
+            finally:
+                deadline.done()
+        with trio.CancelScope(relative_deadline=timeout):
+            return await future.wait()
         future.abandoned = True
-        raise pykka.Timeout(f"{self.name} did not answer {type(message).__name__} in {timeout} seconds")
+        raise unanswered(self.name, message, timeout)
 
     def monitor(self, watcher: Address, sticky: bool = False) -> None:
         """Tell `watcher` one `Down` when the present incarnation ends; at once with Exit.NOPROC if there is none.

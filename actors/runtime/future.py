@@ -91,11 +91,12 @@ class TrioFuture(pykka.Future[T]):
         return self.get()
 
     def __await__(self) -> Generator[None, None, T]:
-        return self._wait().__await__()
+        return self.wait().__await__()
 
     __iter__ = __await__
 
-    async def _wait(self) -> T:
+    async def wait(self) -> T:
+        """What awaiting it does."""
         if self._get_hook is not None:
             return await trio.to_thread.run_sync(super().get)
         if self._outcome is None:

@@ -15,7 +15,7 @@ from actors.runtime.lanes import Lane, Message
 CRASHES = 3
 WITHIN_S = 60.0
 LASTS_S = 300.0
-KEEP = 64
+KEEP = 32
 """Crashes that are remembered: more within a minute are a matter for the supervisor."""
 
 

@@ -30,6 +30,7 @@ from actors.runtime.quarantine import key_of
 from actors.runtime.snapshot import Snapshot, take_snapshot
 from actors.runtime.spec import ChildSpec, Restart
 from actors.runtime.stepclock import STALL_LIMIT, StepClock
+from actors.runtime.timeouts import Timeouts
 from actors.runtime.watchdog import Hold, Watchdog, holder
 
 logger = logging.getLogger("actors")
@@ -72,6 +73,7 @@ class ActorSystem:
         self.dead_letters = DeadLetters(self.events.publish)
         self.step_clock = None if virtual else StepClock(stall_limit, self._stalled)
         self.loop = Loop()
+        self.timeouts = Timeouts()
         self.held = 0  # steps that held the loop past the limit
         self.last_held: LoopHeld | None = None  # whatever came in before this ended is old
         self.stray_failures = 0  # background tasks that failed after their actor had ended
@@ -168,6 +170,8 @@ class ActorSystem:
         self._open.callback(self._close)
         self._nursery = await self._open.enter_async_context(trio.open_nursery())
         self._open.push_async_callback(self._wind_down)
+        if not self.virtual:
+            self._nursery.start_soon(self.timeouts.run, name="timeouts")
         return self
 
     async def __aexit__(

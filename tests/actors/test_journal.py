@@ -201,6 +201,16 @@ class TestFullDisk:
             assert await r.durable(1) == ["fresh"]
         assert kept(path) == (["fresh"], [-1.0, 7.0])
 
+    async def test_it_stays_down_until_the_disk_has_taken_something(
+        self, path: Path, autojump_clock: trio.testing.MockClock
+    ) -> None:
+        async with rig(FullDisk(path), virtual=True) as r:
+            r.journal.tell(BIG)
+            await r.standing("down")
+            r.gateway.seen.clear()
+            await trio.sleep(10.5)
+            assert {s.state for s in r.gateway.of(Standing)} == {"down"}
+
     async def test_it_tries_once_a_second(self, path: Path, autojump_clock: trio.testing.MockClock) -> None:
         disk = FullDisk(path)
         async with rig(disk, virtual=True) as r:

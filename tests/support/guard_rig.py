@@ -179,6 +179,8 @@ while True:
         case "release":
             page.enter(Phase.RELEASED)
             time.sleep(60)
+        case "abandon":
+            page.enter(Phase.ABANDONED)
         case "late":
             page.expect(time.monotonic() + 0.1)
             word.unlink()

@@ -69,7 +69,7 @@ def test_a_second_signal_ends_it_at_once_after_one_more_attempt_to_cancel(ready:
     with trading(ready, journal) as child:
         child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGTERM)
-        out, _ = child.communicate(timeout=2.0)
+        out, _ = child.communicate(timeout=5.0)
     assert (child.returncode, out) == (ExitCode.TERMINATED, "")
     fired = [line for line in read_log(journal) if isinstance(line, log.Fired) and line.reason == Reason.SHUTDOWN.value]
     assert fired[-1].scope == "GLOBAL"

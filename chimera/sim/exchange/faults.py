@@ -121,6 +121,8 @@ KINDS: Mapping[str, Kind] = {
     "lag_positions": Kind({**_ARMED, **_FOR}, ("for",)),
     # The venue.
     "pause": Kind({**_ARMED, **_FOR, "shard": _index}, defaults=_ONCE, venue=True),
+    # A trading pause that the schedule announces as maintenance from its installation on.
+    "maintenance": Kind({**_ARMED, **_FOR, "shard": _index}, ("for",), _ONCE, venue=True),
     "exchange_pause": Kind(
         {**_ARMED, **_FOR, "shard": _index, "status": _one_of("200", "503", "504")}, defaults={**_ONCE, "status": "200"}, venue=True
     ),

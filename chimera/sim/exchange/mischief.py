@@ -93,6 +93,12 @@ class Mischief:
         """The longest `for` of the armed faults of this name; 0 where there is none."""
         return max((row.fault.seconds("for") for row in self._active if row.fault.name == name and row.armed(now)), default=0.0)
 
+    def windows(self) -> list[tuple[float, float]]:
+        """(start, end) of the maintenance that is announced, unix seconds."""
+        rows = [row for row in self._active if row.fault.name == "maintenance"]
+        starts = [(row.since + row.fault.seconds("after"), row) for row in rows]
+        return [(start, start + row.fault.seconds("for")) for start, row in starts]
+
     def skew(self, now: float) -> float:
         """How far the exchange's clock is off, seconds."""
         return sum(row.fault.seconds("by") for row in self._active if row.fault.name == "skew" and row.armed(now))

@@ -91,7 +91,10 @@ class MarketReads:
         )
 
     def schedule(self, call: Call) -> Response:
-        """Always open but for Thursday 03:00 to 05:00 Eastern; the next such window is the announced maintenance."""
+        """Always open but for Thursday 03:00 to 05:00 Eastern. Announced are the next such window and the maintenance that a fault brings.
+
+        Nothing happens on a Thursday by itself: a world would be a different one by the day it is run on.
+        """
         days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
         week: dict[str, object] = {day: [{"open_time": "00:00", "close_time": "00:00"}] for day in days}
         week["thursday"] = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
@@ -101,8 +104,9 @@ class MarketReads:
             start += dt.timedelta(days=7)
         begin = dt.datetime(2026, 1, 1, tzinfo=_EASTERN).isoformat()
         hours = {"start_time": begin, "end_time": dt.datetime(2036, 1, 1, tzinfo=_EASTERN).isoformat(), **week}
-        window = {"start_datetime": start.isoformat(), "end_datetime": (start + dt.timedelta(hours=2)).isoformat()}
-        return answer({"schedule": {"standard_hours": [hours], "maintenance_windows": [window]}})
+        windows = [*self._exchange.mischief.windows(), (start.timestamp(), start.timestamp() + 7_200.0)]
+        rows = [{"start_datetime": _eastern(begins), "end_datetime": _eastern(ends)} for begins, ends in sorted(windows)]
+        return answer({"schedule": {"standard_hours": [hours], "maintenance_windows": rows}})
 
     def user_data_timestamp(self, call: Call) -> Response:
         return answer({"as_of_time": rfc3339(call.as_of)})
@@ -256,6 +260,10 @@ class MarketReads:
 
     def _series_fields(self) -> dict[str, dict[str, object]]:
         return {contract.listing.series_ticker: contract.listing.series_fields for contract in self._contracts.values()}
+
+
+def _eastern(unix: float) -> str:
+    return dt.datetime.fromtimestamp(unix, _EASTERN).isoformat()
 
 
 def _fee_change(row: FeeOverride) -> dict[str, object]:

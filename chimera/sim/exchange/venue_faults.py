@@ -150,6 +150,7 @@ def _rules(exchange: Exchange, fault: Fault, at: float) -> None:
 
 _CHANGES: Mapping[str, Callable[[Exchange, Fault, float], Undo | None]] = {
     "pause": _pause,
+    "maintenance": _pause,
     "exchange_pause": _exchange_pause,
     "halt": _halt,
     "unopened": _unopened,

@@ -10,7 +10,19 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.runtime import ActorSystem, BlockingActor, ChildSpec, Lane, Message, Quarantined, Refusal, Supervisor, TrioActor, Undelivered, handles
+from actors.runtime import (
+    ActorSystem,
+    BlockingActor,
+    ChildSpec,
+    Lane,
+    Message,
+    Quarantined,
+    Refusal,
+    Supervisor,
+    TrioActor,
+    Undelivered,
+    handles,
+)
 from actors.runtime.quarantine import CRASHES, LASTS_S, WITHIN_S, Quarantine
 from actors.runtime.testing import settle
 

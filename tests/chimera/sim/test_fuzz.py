@@ -17,7 +17,7 @@ from chimera.kalshi.auth import Signer
 from chimera.sim.server import Held
 from chimera.sim.site import STREAM_PATH
 
-FAST = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+FAST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 ORDERS = "portfolio/events/orders"
 
 json_values = st.recursive(

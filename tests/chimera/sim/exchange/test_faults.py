@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -257,6 +258,19 @@ def test_a_trading_pause_refuses_orders_takes_cancels_and_sweeps_who_asked(desk,
     assert desk.cancel(stays["order_id"]).status == 200
     desk.pass_time(60)
     assert desk.create()["remaining_count"] == "1.00"
+
+
+def test_maintenance_is_announced_before_it_pauses_trading(desk) -> None:
+
+    desk.faults("maintenance:after=30,for=60")
+    first, *_ = desk.get("exchange/schedule")["schedule"]["maintenance_windows"]
+    starts, ends = (dt.datetime.fromisoformat(first[name]).timestamp() for name in ("start_datetime", "end_datetime"))
+    assert (round(starts - desk.clock.time), round(ends - starts)) == (29, 60)
+    desk.create()
+    desk.pass_time(30)
+    assert desk.refused() == (400, "trading_paused")
+    desk.pass_time(60)
+    desk.create()
 
 
 def test_an_exchange_pause_refuses_cancels_too(desk) -> None:
