@@ -19,7 +19,8 @@ demo: $(READY)   ## Shadow-trade the embedded world for half a minute
 	$(BIN)/chimera-shadow --world embedded --speed 10 --duration 300 --seed 7
 
 test: lint       ## Everything that must hold: lint, types, imports, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not system' -n auto --dist loadfile
+	$(BIN)/python -m pytest -m system
 
 lint: $(READY)   ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

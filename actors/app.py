@@ -22,11 +22,10 @@ import trio
 from trio.testing import MockClock
 
 from actors.boot import Ledger, open_ledger
-from actors.cli.common import ExitCode
-from actors.cli.progress import Progress, Report
 from actors.guardian import Guardian
 from actors.live import open_live, run_files
 from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, Standing, StandingsRequest, Tripped
+from actors.outcome import ExitCode, Progress, Report
 from actors.rules import Rulebook
 from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Hold, Reason, explain, is_normal, settle_in
 from actors.runtime.seeding import seeded

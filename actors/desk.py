@@ -199,9 +199,8 @@ class Desk:
         """What to do about orders that are there: at most one may rest, and nothing is replaced before it is proved gone."""
         resting = [w for w in working if w.state in (State.RESTING, State.AMEND_SENT) and w.order_id]
         intended = [w for w in working if w.state is State.INTENDED]
-        if price is None or (intended and intended[0].order.price != price):
-            if intended:
-                return Move(Action.WITHDRAW, reason, ticker, side, quote, orders=tuple(intended))
+        if intended and (price is None or intended[0].order.price != price):
+            return Move(Action.WITHDRAW, reason, ticker, side, quote, orders=tuple(intended))
         if price is None and resting:
             return Move(Action.CANCEL, reason, ticker, side, quote, orders=tuple(resting))
         if len(working) > len(resting) or price is None:

@@ -43,8 +43,8 @@ from chimera.trading.kill import GLOBAL, KillRegister, State, Trip, market
 from chimera.trading.limits import Caps
 from chimera.trading.orders import Working
 from chimera.trading.reasons import Reason
-from chimera.trading.venue import Done, Event, Fill, Gone, Rejected, Venue
 from chimera.trading.venue import Action as Request
+from chimera.trading.venue import Done, Event, Fill, Gone, Rejected, Venue
 
 TICK_S = 1.0
 LIST_EVERY_S = 0.25
@@ -223,14 +223,12 @@ class Gateway(TrioActor):
         self._sequence += 1
         intention = self._desk.intend(move, f"{self._run_name}-{self.address.incarnation}-{self._sequence}", now)
         order = intention.order
-        self._journal.tell(
-            Write(
-                Intent(
-                    order.client_id, order.market, self._register.unit_of(order.market), order.side, order.price, order.count, order.fence,
-                    order.p_true, order.required_edge, order.expires_at, now, order.trace,
-                )  # fmt: skip
-            )
-        )
+        unit = self._register.unit_of(order.market)
+        intent = Intent(
+            order.client_id, order.market, unit, order.side, order.price, order.count, order.fence, order.p_true, order.required_edge,
+            order.expires_at, now, order.trace,
+        )  # fmt: skip
+        self._journal.tell(Write(intent))
 
     @handles(Durable)
     def on_durable(self, message: Durable) -> None:

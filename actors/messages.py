@@ -170,8 +170,8 @@ class Fair(Message):
 class Quote(Message):
     """pricer -> gateway: the two-sided quote wanted in one market, conflated by market; None is "nothing on this side".
 
-    `fence` is the lower of the fences its inputs were made under. `keep` is the band of p_true in which the quote keeps its edge. `bid_edge`
-    and `ask_edge` are the required edges (cents); `why` the waterfall behind each side, `reason` what stopped a side that is None.
+    `fence` is the lower of the fences its inputs were made under. `keep` is the band of p_true in which the quote keeps its edge.
+    `bid_edge` and `ask_edge` are the required edges (cents); `why` is the waterfall behind each side, and what stopped one that is None.
     """
 
     LANE: ClassVar[Lane] = Lane.CONFLATED
@@ -198,7 +198,10 @@ class Quote(Message):
 
 @attrs.frozen(slots=True)
 class Said(Message):
-    """pricer -> scorekeeper: what we said and what the market said, conflated by market. `mid` has our own orders removed; None if one-sided."""
+    """pricer -> scorekeeper: what we said and what the market said, conflated by market.
+
+    `mid` has our own orders removed; it is None where the book is one-sided.
+    """
 
     LANE: ClassVar[Lane] = Lane.CONFLATED
     market: str

@@ -1,7 +1,7 @@
 """Risk: watches totals and deaths, trips the daily-loss latch, and alone ends a hold.
 
-It grants nothing: limits are checked in the gateway, in the step that writes. If it dies, nothing that rests becomes less safe: holds simply
-last until its next incarnation, because they live in the kill register.
+It grants nothing: limits are checked in the gateway, in the step that writes. If it dies, nothing that rests becomes less safe: holds
+simply last until its next incarnation, because they live in the kill register.
 """
 
 from __future__ import annotations

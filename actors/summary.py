@@ -93,7 +93,8 @@ def render(summary: Summary, console: Console) -> None:
     waiting = [Text(f"{actor}: {why}", style="yellow") for actor, why in summary.waiting.items()]
     notes = [Text(note, style="dim") for note in summary.notes]
     tail = [Text(f"Journal {summary.journal}", style="dim"), Text(f"Decisions hash {summary.decision_hash}", style="dim")]
-    console.print(Panel(Group(_numbers(summary), Text(), verdict, *waiting, *notes, *tail), title=f"Shadow run, world {summary.world}", expand=False))
+    body = Group(_numbers(summary), Text(), verdict, *waiting, *notes, *tail)
+    console.print(Panel(body, title=f"World {summary.world}", expand=False))
 
 
 # From the files of a run

@@ -27,12 +27,10 @@ from actors.book import BookActor
 from actors.gateway import Gateway
 from actors.guardian import Guardian
 from actors.heartbeat import Heartbeat
-from actors.journal import JournalActor
 from actors.oracles.nba import NbaOracle
 from actors.oracles.nhl import NhlOracle
 from actors.oracles.odds import OddsOracle
 from actors.pricer import PricerActor
-from actors.recorder import RecorderActor
 from actors.reconciler import Reconciler
 from actors.risk import Risk
 from actors.rules import Rulebook
@@ -200,7 +198,7 @@ def _branch(name: str, factory: Callable[[], TrioActor]) -> ChildSpec:
 
 
 def _muting(name: str, factory: Callable[[], TrioActor]) -> ChildSpec:
-    """An oracle under a supervisor of its own: when its budget is spent the supervisor gives up alone, and is tried again after 5 minutes."""
+    """An oracle under a supervisor of its own: when its budget is spent that gives up alone, and is tried again after 5 minutes."""
     spec = ChildSpec(name, factory, backoff=ORACLE_BACKOFF)
     muted = Backoff(MUTED_S, MUTED_S, 0.0)
     return ChildSpec(f"{name}{BUDGET}", lambda: Supervisor((spec,), intensity=ORACLE_BUDGET, period=ORACLE_PERIOD_S), backoff=muted)

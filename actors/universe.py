@@ -40,7 +40,8 @@ _RESULTS: Final[dict[str, Price]] = {"yes": ONE, "no": 0}
 class UniverseActor(TrioActor):
     """Follows the markets of `series`: a poll at once, every `poll_s` world seconds, and when told `Resend`.
 
-    `books` is the dynamic supervisor of the books, `book_spec` makes the child of one market. `Listing` goes to `listings`, `Settled` to `settlements`.
+    `books` is the dynamic supervisor of the books, `book_spec` makes the child of one market. `Listing` goes to `listings`, `Settled` to
+    `settlements`.
     """
 
     def __init__(

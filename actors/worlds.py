@@ -134,9 +134,8 @@ async def open_world(place: Place, environment: Environment, *, speed: float | N
     elif place.kind is Kind.EMBEDDED:
         if speed is not None and speed > MAX_SPEED:
             raise ConfigError(f"--speed {speed:g}: the embedded world runs at most {MAX_SPEED:g} times as fast as the machine")
-        async with _embedded(speed or 1.0, seed) as (ready_file, lifeline):
-            async with _attached(place, ready_file) as world:
-                yield attrs.evolve(world, lifeline=lifeline)
+        async with _embedded(speed or 1.0, seed) as (ready_file, lifeline), _attached(place, ready_file) as world:
+            yield attrs.evolve(world, lifeline=lifeline)
     elif place.kind is Kind.SIM:
         if speed is not None:
             raise ConfigError("--speed: a running simulator has its own; leave it out with --world sim:FILE")
@@ -255,7 +254,7 @@ def _child_environment() -> dict[str, str]:
 async def _until_ready(child: trio.Process, ready_file: Path) -> None:
     with trio.move_on_after(READY_WITHIN_S):
         while child.poll() is None:
-            if ready_file.exists():
+            if await trio.Path(ready_file).exists():
                 return
             await trio.sleep(0.02)
     what = f"ended with {child.returncode}" if child.returncode is not None else f"was not ready within {READY_WITHIN_S:g} s"

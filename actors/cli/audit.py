@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from actors.cli.common import EPILOG, ExitCode, debug_option, guarded
+from actors.cli.common import EPILOG, debug_option, guarded
+from actors.outcome import ExitCode
 from chimera.audit.models import audit_models
 from chimera.audit.orders import OrderAudit, audit_orders
 from chimera.audit.payloads import GameRow, Reading, read_payloads, to_json
@@ -25,7 +26,8 @@ def main() -> None:
 
 
 @main.command("orders", epilog=EPILOG)
-@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The journal of the run; the venue's log lies beside it.")
+@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="The journal of the run; the venue's log lies beside it.")
 @JSON
 @debug_option
 @guarded

@@ -6,7 +6,6 @@ traceback is shown only with `--debug`.
 
 from __future__ import annotations
 
-import enum
 import functools
 import logging
 import os
@@ -18,25 +17,10 @@ from typing import Any, NoReturn
 import click
 import structlog
 
+from actors.outcome import ExitCode
 from chimera.clock import WorldClock
 from chimera.errors import ChimeraError, ConfigError, CredentialError
 from chimera.settings import ENV_FILE, REGISTRY, Environment, Registry, load_environment, load_registry
-
-
-class ExitCode(enum.IntEnum):
-    """How a program ended; the same for every command."""
-
-    OK = 0
-    FAILURE = 1
-    USAGE = 2
-    AUDIT_FAILED = 3
-    CONFIG_INVALID = 4
-    CREDENTIALS = 5
-    KILLED = 6
-    GAVE_UP = 70
-    INTERRUPTED = 130
-    TERMINATED = 143
-
 
 EPILOG = """\b
 Exit codes: 0 ok, 1 failure, 2 usage, 3 audit failed, 4 configuration invalid,

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from actors.cli.common import ExitCode, clock_option, fail, guarded
+from actors.cli.common import clock_option, fail, guarded
+from actors.outcome import ExitCode
 from chimera.clock import WorldClock
 from chimera.errors import CredentialError, VenueError
 from chimera.guard.line import Line

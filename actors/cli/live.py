@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.app import Plan, run_plan
-from actors.cli.common import EPILOG, ExitCode, configure_logging, fail, guarded, load_settings, run_options
+from actors.cli.common import EPILOG, configure_logging, fail, guarded, load_settings, run_options
 from actors.cli.progress import show_progress
+from actors.outcome import ExitCode
 from actors.summary import render
 from actors.worlds import Kind, Place, guard_key
 from chimera.settings import Environment, Registry

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
 
-import attrs
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-
-@attrs.frozen(slots=True)
-class Progress:
-    """Where a run stands. `now` is world unix seconds; `total` is infinite where nobody knows the end."""
-
-    now: float
-    elapsed: float
-    total: float
-    frames: int
-    resting: int
-    pulls: int
-    kills: int
-    waiting: int
-
-
-Report: TypeAlias = Callable[[Progress], None]
+from actors.outcome import Progress, Report
 
 
 def line(progress: Progress) -> Text:

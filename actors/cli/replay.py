@@ -30,10 +30,11 @@ def import_() -> None:
 
 @import_.command("nba", epilog=EPILOG)
 @click.option("--summary", type=_FILE, required=True, help="ESPN's summary document of the finished game (JSON).")
-@click.option("--trades", type=_FILE, required=True, help="One-minute trades of Kalshi markets (Parquet: file, ticker, timestamp, open..volume).")
+@click.option("--trades", type=_FILE, required=True, help="One-minute trades of Kalshi markets (Parquet).")
 @click.option("--game", metavar="NAME", required=True, help="The game in the trades' `file` column, e.g. 42400306_NYK_at_IND_2025-05-31.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to make.")
-@click.option("--publish-delay", type=click.FloatRange(0, 600), default=12.0, show_default=True, help="Seconds from a play to its publication.")
+@click.option("--publish-delay", type=click.FloatRange(0, 600), default=12.0, show_default=True,
+              help="Seconds from a play to its publication.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @debug_option
 @guarded
@@ -51,7 +52,8 @@ def nba(summary: Path, trades: Path, game: str, out: Path, publish_delay: float,
 @click.option("--summary", type=_FILE, required=True, help="ESPN's summary document of the finished game (JSON).")
 @click.option("--home-price", type=click.FloatRange(0.01, 0.99), required=True, help="The home team's pregame probability.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The directory to make.")
-@click.option("--publish-delay", type=click.FloatRange(0, 600), default=12.0, show_default=True, help="Seconds from a play to its publication.")
+@click.option("--publish-delay", type=click.FloatRange(0, 600), default=12.0, show_default=True,
+              help="Seconds from a play to its publication.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @debug_option
 @guarded

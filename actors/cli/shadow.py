@@ -9,8 +9,9 @@ import click
 from rich.console import Console
 
 from actors.app import Plan, run_plan
-from actors.cli.common import EPILOG, ExitCode, configure_logging, guarded, load_settings, run_options
+from actors.cli.common import EPILOG, configure_logging, guarded, load_settings, run_options
 from actors.cli.progress import show_progress
+from actors.outcome import ExitCode
 from actors.summary import render
 from actors.worlds import Place
 
@@ -19,8 +20,8 @@ from actors.worlds import Place
 @click.option("--world", metavar="W", help="live, demo, embedded, sim:READY_FILE or a recording's directory. "
               "Default: live where a Kalshi key is set, embedded otherwise.")
 @click.option("--poll-seconds", type=click.FloatRange(0.2, 120), help="World seconds between polls of a feed; overrides the registry.")
-@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), help="Where to keep the journal; an existing one is carried on. "
-              "Default: a new file under journal/.")
+@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False),
+              help="Where to keep the journal; an existing one is carried on. Default: a new file under journal/.")
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="Record every frame into this directory.")
 @run_options
 @guarded
@@ -48,7 +49,9 @@ def main(
     configure_logging(log_level)
     registry, environment = load_settings(config, env_file)
     place = Place.parse(world, environment)
-    plan = Plan(place, registry, environment, seed=seed, speed=speed, duration=duration, poll_seconds=poll_seconds, journal=journal, record=record)
+    plan = Plan(
+        place, registry, environment, seed=seed, speed=speed, duration=duration, poll_seconds=poll_seconds, journal=journal, record=record
+    )
     with show_progress(enabled=not as_json) as progress:
         result = run_plan(plan, progress)
     if as_json:

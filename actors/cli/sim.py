@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import trio
 
-from actors.cli.common import EPILOG, ExitCode, configure_logging, fail
+from actors.cli.common import EPILOG, configure_logging, fail
+from actors.outcome import ExitCode
 from chimera.clock import WorldClock
 from chimera.conventions import Money, parse_money
 from chimera.sim.exchange.exchange import CASH

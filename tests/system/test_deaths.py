@@ -13,7 +13,7 @@ import trio
 from harness import SEVERAL, Death, Shadow, read_log, shadowing
 
 from actors.app import Result
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.trading import venue_log as log
 from chimera.trading.reasons import Reason

@@ -10,8 +10,8 @@ import pytest
 from harness import read_log, shadowing, still_resting
 
 from actors.boot import Ledger
-from actors.cli.common import ExitCode
 from actors.journal import JournalActor
+from actors.outcome import ExitCode
 from actors.runtime import ActorSystem, TrioActor
 from chimera.audit.orders import T_CANCEL_S, audit_orders
 from chimera.journal.records import Kind

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import SEVERAL, over_a_slow_wire, read_log, registry, shadowing, still_resting
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.audit.orders import audit_orders
 
 pytestmark = pytest.mark.system

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import shadowing
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 
 pytestmark = pytest.mark.system
 

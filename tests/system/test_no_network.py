@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from harness import moved, shadowing
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from actors.runtime.address import Phase
 from chimera.audit.orders import audit_orders
 

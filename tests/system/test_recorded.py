@@ -16,7 +16,7 @@ import attrs
 import pytest
 from harness import shadow_command, simulator
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.journal.importers.nba import import_nba
 from chimera.journal.recording import RecordingReader

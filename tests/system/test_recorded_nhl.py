@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import registry, shadow_command
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.journal.importers.nhl import import_nhl
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from harness import SEVERAL, WITHIN_S, over_a_slow_wire, read_log, registry, shadow_command, slower_to_expire, still_resting
 
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.audit.orders import audit_orders
 from chimera.journal.store import JournalReader
 from chimera.trading import venue_log as log

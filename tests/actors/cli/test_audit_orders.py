@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from actors.cli.audit import main
-from actors.cli.common import ExitCode
+from actors.outcome import ExitCode
 from chimera.conventions import Side
 from chimera.journal.records import Intent
 from chimera.journal.store import JournalStore

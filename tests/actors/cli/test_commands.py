@@ -20,7 +20,8 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
-from actors.cli.common import ExitCode, fail, guarded
+from actors.cli.common import fail, guarded
+from actors.outcome import ExitCode
 from chimera.errors import ChimeraError, ConfigError, CredentialError, FeedError, LocalError, VenueError
 from chimera.journal.recording import Manifest, RecordingKind, RecordingWriter
 from chimera.journal.shape import trip_record

@@ -10,9 +10,9 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from actors.cli.common import ExitCode
 from actors.cli.replay import main as replay
 from actors.cli.sim import main as sim
+from actors.outcome import ExitCode
 
 
 @pytest.fixture(autouse=True)
