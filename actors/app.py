@@ -26,6 +26,7 @@ from actors.guardian import Guardian
 from actors.live import open_live, run_files
 from actors.messages import Drain, Exposure, ExposureRequest, Note, ScoreRequest, Standing, StandingsRequest, Tripped
 from actors.outcome import ExitCode, Progress, Report
+from actors.rehearsal import rehearsal
 from actors.rules import Rulebook
 from actors.runtime import ActorCrashed, ActorSystem, Address, ChildSpec, Hold, Reason, explain, is_normal, settle_in
 from actors.runtime.seeding import seeded
@@ -140,7 +141,7 @@ class Run:
                 system.start_soon(self._ledger.keep)
                 top = await system.start(self._tree(system))
                 self._remember_counters()
-                await settle_in(system)
+                await settle_in(system, rehearsal(self._rules))
                 for task in (self._await_end, self._await_duration, self._show):
                     nursery.start_soon(task)
                 nursery.start_soon(self._await_tree, top)

@@ -40,6 +40,7 @@ from actors.runtime import (  # noqa: E402
 )
 
 TELLS, ASKS, FANS, WIDTH, BURST, CRASHES = 500, 1_000, 150, 20, 50_000, 150
+BACKLOG, WORK_NS = 5_000, 20_000
 PACE_S = 0.001
 SWITCH_S = 0.0005  # as the application sets it
 
@@ -56,6 +57,11 @@ class Kill(Stamp):
     """The same, in the lane that overtakes."""
 
     LANE: ClassVar[Lane] = Lane.CONTROL
+
+
+@attrs.frozen(slots=True)
+class Chore(Message):
+    """Takes `WORK_NS` to handle."""
 
 
 @attrs.frozen(slots=True)
@@ -104,6 +110,12 @@ class TrioSink(Sink, TrioActor):
     def on_stamp(self, message: Stamp) -> None:
         self.count(message)
 
+    @handles(Chore)
+    def on_chore(self, _message: Chore) -> None:
+        end = perf_counter_ns() + WORK_NS
+        while perf_counter_ns() < end:
+            pass
+
     @handles(Ask)
     def on_ask(self, message: Ask) -> Ask:
         return message
@@ -129,7 +141,8 @@ class ThreadSink(Sink, pykka.ThreadingActor):
 
     def on_receive(self, message: object) -> object:
         if isinstance(message, Stamp):
-            return self.count(message)
+            self.count(message)
+            return None
         if isinstance(message, Ask):
             return message
         ThreadSink.crashed_at = perf_counter_ns()
@@ -297,6 +310,25 @@ class Bench:
         await until(sink.done)
         return BURST * 1e9 / (perf_counter_ns() - began)
 
+    # A command behind a backlog of work
+
+    async def control_ours(self) -> float:
+        return await self._overtake(Kill)
+
+    async def fifo_ours(self) -> float:
+        return await self._overtake(Stamp)
+
+    async def _overtake(self, kind: type[Stamp]) -> float:
+        address, sink = self.ours[0]
+        sink.expect(1)
+        for _ in range(BACKLOG):
+            address.tell(Chore())
+        address.tell(kind(perf_counter_ns()))
+        await until(sink.done)
+        while address.mailbox.statistics()[Lane.LOSSLESS].depth:
+            await trio.lowlevel.checkpoint()
+        return micros(sink.waits)
+
     # A crash, to the start of the next incarnation
 
     async def restart_ours(self) -> float:
@@ -328,7 +360,7 @@ class Bench:
 
 MEASURES: tuple[str, ...] = (
     "tell_ours", "tell_threading", "tell_channel", "ask_ours", "ask_threading", "ask_threading_plain", "fan_ours", "fan_threading",
-    "burst_ours", "burst_threading", "burst_channel", "restart_ours", "restart_threading",
+    "burst_ours", "burst_threading", "burst_channel", "restart_ours", "restart_threading", "control_ours", "fifo_ours",
 )  # fmt: skip
 RATIOS: dict[str, tuple[str, str]] = {
     "tell_p50_ratio_threading": ("tell_ours", "tell_threading"),
@@ -339,6 +371,7 @@ RATIOS: dict[str, tuple[str, str]] = {
     "burst_ratio_threading": ("burst_ours", "burst_threading"),
     "burst_ratio_channel": ("burst_ours", "burst_channel"),
     "restart_p50_ratio_threading": ("restart_ours", "restart_threading"),
+    "control_ratio_fifo": ("control_ours", "fifo_ours"),  # behind 5,000 messages of 20 us each
 }
 
 

@@ -7,11 +7,12 @@ garbage. So the message path is run a few hundred times, and what lives now is t
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
 import attrs
+import trio
 
 from actors.runtime.actor import TrioActor
 from actors.runtime.handlers import handles
@@ -20,6 +21,7 @@ from actors.runtime.ref import TrioActorRef
 from actors.runtime.system import ActorSystem
 
 ROUNDS = 100
+REHEARSALS = 20
 YOUNG = 20_000
 """Allocations between two collections of the youngest objects; a decision makes some hundred."""
 
@@ -45,15 +47,24 @@ class _Echo(TrioActor):
         return message.n
 
 
-async def settle_in(system: ActorSystem) -> None:
-    """Both, for as long as the system runs: the last step of a start. Nothing in a virtual world, where no decision depends on speed."""
+async def settle_in(system: ActorSystem, rehearse: Callable[[], object] = lambda: None) -> None:
+    """Warm up, and settle the heap for as long as the system runs: the last step of a start.
+
+    Nothing in a virtual world, where no decision depends on speed.
+    """
     if not system.virtual:
-        await warm_up()
+        await warm_up(rehearse)
         system.enter_context(settled_heap())
 
 
-async def warm_up() -> None:
-    """Run every lane, tells and calls, with an actor of the current system that is gone afterwards. Takes some 10 ms."""
+async def warm_up(rehearse: Callable[[], object] = lambda: None) -> None:
+    """Run every lane, tells and calls, with an actor of the current system that is gone afterwards; it takes some 10 ms.
+
+    `rehearse` is run REHEARSALS times, each in a step of its own: the program's own decision, made for nobody.
+    """
+    for _ in range(REHEARSALS):
+        rehearse()
+        await trio.lowlevel.checkpoint()
     ref = _Echo.start()
     assert isinstance(ref, TrioActorRef)
     for n in range(ROUNDS):

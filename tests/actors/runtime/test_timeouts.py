@@ -6,6 +6,7 @@ import gc
 import math
 import weakref
 
+import outcome
 import pykka
 import pytest
 import trio
@@ -85,7 +86,7 @@ def test_a_future_fails_if_and_only_if_nobody_answered_in_time(calls):
         async def answer(future: TrioFuture[object], at: float | None) -> None:
             if at is not None:
                 await trio.sleep(at)
-                future.set(at)
+                future.offer(outcome.Value(at))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(timeouts.run)

@@ -7,8 +7,9 @@ import gc
 import pytest
 import trio
 
-from actors.runtime import ActorSystem, settle_in, settled_heap
+from actors.runtime import ActorSystem, settle_in, settled_heap, warm_up
 from actors.runtime.testing import drive, settle
+from actors.runtime.warmup import REHEARSALS
 
 
 @pytest.mark.trio(run=trio.run)
@@ -40,3 +41,19 @@ def test_a_settled_heap_is_not_walked():
         assert gc.get_freeze_count() >= len(ballast)
         assert not any(thing is ballast for thing in gc.get_objects())
     assert any(thing is ballast for thing in gc.get_objects())
+
+
+@pytest.mark.trio(run=trio.run)
+async def test_a_rehearsal_is_run_several_times_each_in_a_step_of_its_own():
+    steps: list[int] = []
+    step = 0
+
+    class Count(trio.abc.Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            nonlocal step
+            step += 1
+
+    async with ActorSystem():
+        trio.lowlevel.add_instrument(Count())
+        await warm_up(lambda: steps.append(step))
+    assert len(set(steps)) == len(steps) == REHEARSALS
