@@ -241,7 +241,7 @@ class Run:
         """The bytes have left; now the actors hear of it."""
         for name in ("gateway", "risk"):
             self.system.address(name).tell(Tripped(trip))
-        log = _LOG.info if trip.pull else _LOG.warning
+        log = _LOG.info if trip.pull or trip.reason is TripReason.SHUTDOWN else _LOG.warning
         log("pull" if trip.pull else "kill", scope=str(trip.scope), reason=trip.reason.value, source=trip.source)
 
     def _count(self, _frame: object) -> None:

@@ -41,9 +41,16 @@ async def test_only_a_change_of_state_or_of_its_why_is_logged() -> None:
     assert [(log["event"], log["why"]) for log in logs] == [("stale", "no frame"), ("stale", "no route"), ("ready", "")]
 
 
-async def test_a_state_that_waits_for_something_is_a_warning_and_a_quiet_one_is_not() -> None:
+async def test_a_state_that_waits_for_something_is_a_warning_except_while_starting_and_draining() -> None:
     with capture_logs() as logs:
         async with telemetry() as address:
-            for state in ("connecting", "ready", "idle", "drained", "stale"):
+            for state in ("connecting", "ready", "idle", "stale", "connecting", "draining", "drained"):
                 await tell(address, Standing("stream", state, "", 1.0))
-    assert [log["log_level"] for log in logs] == ["warning", "info", "info", "info", "warning"]
+    assert [log["log_level"] for log in logs] == ["info", "info", "info", "warning", "warning", "info", "info"]
+
+
+async def test_a_start_that_fails_is_a_warning() -> None:
+    with capture_logs() as logs:
+        async with telemetry() as address:
+            await tell(address, Standing("stream", "connecting", "", 1.0), Standing("stream", "stale", "refused", 2.0))
+    assert [log["log_level"] for log in logs] == ["info", "warning"]
