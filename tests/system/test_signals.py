@@ -70,7 +70,9 @@ def test_a_second_signal_ends_it_at_once_after_one_more_attempt_to_cancel(ready:
         child.send_signal(signal.SIGINT)
         child.send_signal(signal.SIGTERM)
         out, _ = child.communicate(timeout=5.0)
-    assert (child.returncode, out) == (ExitCode.TERMINATED, "")
+    # Two signals that are pending together come in either order; the second of them is the one that ends it.
+    assert child.returncode in (ExitCode.TERMINATED, ExitCode.INTERRUPTED)
+    assert out == ""
     fired = [line for line in read_log(journal) if isinstance(line, log.Fired) and line.reason == Reason.SHUTDOWN.value]
     assert fired[-1].scope == "GLOBAL"
     assert all(order.seq < fired[0].seq for order in sent(read_log(journal)))

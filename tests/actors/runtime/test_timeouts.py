@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import weakref
 
 import outcome
@@ -62,6 +63,20 @@ async def test_a_long_row_of_calls_leaves_no_heap_behind(timeouts):
     assert len(timeouts._heap) <= 2 * TIDY + 2
     timeouts.add(TrioFuture(), math.inf, "callee", "question")
     assert timeouts._heap[-1].at < math.inf
+
+
+async def test_a_tidied_heap_is_still_one(timeouts):
+    draw = random.Random(1)
+    kept, ended = [], []
+    for n in range(4 * TIDY):
+        deadline = timeouts.add(TrioFuture(), draw.uniform(100.0, 200.0), "callee", "question")
+        (kept if n % 4 == 0 else ended).append(deadline)
+    for deadline in ended:
+        deadline.done()
+    timeouts.add(TrioFuture(), 200.0, "callee", "question")
+    heap = timeouts._heap
+    assert len(heap) == len(kept) + 1
+    assert all(heap[(n - 1) // 2].at <= heap[n].at for n in range(1, len(heap)))
 
 
 @settings(max_examples=40, deadline=None)
