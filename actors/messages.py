@@ -24,6 +24,19 @@ from chimera.trading.kill import Trip
 from chimera.trading.quotes import Waterfall
 from chimera.trading.venue import Event, Fill, Resting
 
+
+@attrs.frozen(slots=True)
+class Latest(Message):
+    """What is told again and again of a market: only the latest of each kind waits."""
+
+    LANE: ClassVar[Lane] = Lane.CONFLATED
+    market: str
+
+    @property
+    def conflation_key(self) -> str:
+        return self.market
+
+
 # What exists
 
 
@@ -85,14 +98,12 @@ class BookLost(Message):
 
 
 @attrs.frozen(slots=True)
-class TopOfBook(Message):
+class TopOfBook(Latest):
     """book -> pricer, gateway: the best levels of one market, conflated by market. A side that is empty is None with size 0.
 
     `synced` False means the book is not to be believed. `seq` is the book's own count of changes.
     """
 
-    LANE: ClassVar[Lane] = Lane.CONFLATED
-    market: str
     bid: Price | None
     bid_size: Count
     ask: Price | None
@@ -102,10 +113,6 @@ class TopOfBook(Message):
     seq: int
     at: float
     trace: int = 0
-
-    @property
-    def conflation_key(self) -> str:
-        return self.market
 
 
 # Observation: odds -> oracle -> pricer
@@ -135,7 +142,7 @@ class Phase(enum.StrEnum):
 
 
 @attrs.frozen(slots=True)
-class Fair(Message):
+class Fair(Latest):
     """oracle -> pricer: p_true of one market, conflated by market; told again after every successful poll, changed or not.
 
     `reaction` is the model's distribution of p over our reaction time, jumps included: (p', weight) with weights summing to 1.
@@ -143,8 +150,6 @@ class Fair(Message):
     the next second. `source_at` is when the newest thing the model knows happened, `confirmed_at` when a poll last showed nothing newer.
     """
 
-    LANE: ClassVar[Lane] = Lane.CONFLATED
-    market: str
     p_true: float
     reaction: tuple[tuple[float, float], ...]
     sd_1s: float
@@ -158,24 +163,18 @@ class Fair(Message):
     trace: int = 0
     why: str = ""
 
-    @property
-    def conflation_key(self) -> str:
-        return self.market
-
 
 # Decision: pricer -> gateway
 
 
 @attrs.frozen(slots=True)
-class Quote(Message):
+class Quote(Latest):
     """pricer -> gateway: the two-sided quote wanted in one market, conflated by market; None is "nothing on this side".
 
     `fence` is the lower of the fences its inputs were made under. `keep` is the band of p_true in which the quote keeps its edge.
     `bid_edge` and `ask_edge` are the required edges (cents); `why` is the waterfall behind each side, and what stopped one that is None.
     """
 
-    LANE: ClassVar[Lane] = Lane.CONFLATED
-    market: str
     bid: Price | None
     ask: Price | None
     size: Count
@@ -191,28 +190,18 @@ class Quote(Message):
     at: float
     trace: int = 0
 
-    @property
-    def conflation_key(self) -> str:
-        return self.market
-
 
 @attrs.frozen(slots=True)
-class Said(Message):
+class Said(Latest):
     """pricer -> scorekeeper: what we said and what the market said, conflated by market.
 
     `mid` has our own orders removed; it is None where the book is one-sided.
     """
 
-    LANE: ClassVar[Lane] = Lane.CONFLATED
-    market: str
     domain: str
     p_true: float
     mid: float | None
     at: float
-
-    @property
-    def conflation_key(self) -> str:
-        return self.market
 
 
 # Back: venue -> gateway -> journal, risk, scorekeeper

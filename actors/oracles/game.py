@@ -21,7 +21,7 @@ from actors.oracles.sport import Pricing, S, Sport
 from actors.oracles.track import OracleSettings, Track
 from actors.runtime import Address, TrioActor, handles
 from chimera.clock import WorldClock
-from chimera.errors import FeedError
+from chimera.errors import FeedError, LocalError
 from chimera.feeds.espn import EspnClient, Scoreboard
 from chimera.feeds.game_match import Unit, match, units
 from chimera.feeds.game_plays import Incident, IncidentKind, standing
@@ -90,8 +90,8 @@ class GameOracle(TrioActor, Generic[S]):
         self._seq = 0
 
     def sport(self, settings: OracleSettings) -> Sport[S]:
-        """The sport whose games these are."""
-        raise NotImplementedError
+        """The sport whose games these are; each oracle says its own."""
+        raise LocalError(f"{type(self).__name__} does not say whose games it prices")
 
     def on_start(self) -> None:
         self._espn.reset()

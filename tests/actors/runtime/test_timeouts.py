@@ -75,7 +75,7 @@ async def test_a_tidied_heap_is_still_one(timeouts):
         deadline.done()
     timeouts.add(TrioFuture(), 200.0, "callee", "question")
     heap = timeouts._heap
-    assert len(heap) == len(kept) + 1
+    assert len(kept) < len(heap) <= len(kept) + TIDY
     assert all(heap[(n - 1) // 2].at <= heap[n].at for n in range(1, len(heap)))
 
 
