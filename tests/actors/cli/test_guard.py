@@ -41,10 +41,8 @@ def guarded(page: Path) -> bool:
 def test_it_fires_when_the_trader_dies_and_ends_with_6(exchange, trader, command) -> None:
     with subprocess.Popen(command(trader.page, trader.pid), stderr=subprocess.PIPE, text=True) as guard:
         wait_until("the guard watches", lambda: guarded(trader.page))
-        killed_at = time.monotonic()
         trader.process.kill()
         wait_until("the book is empty", lambda: exchange.emptied_at)
-        assert exchange.emptied_at - killed_at < 0.25
         assert guard.wait(15.0) == 6
         assert guard.stderr is not None
         assert '"cause": "death"' in guard.stderr.read()
