@@ -106,7 +106,7 @@ class World(Door):
         return Frame(stream, 0, self.clock.now(), json.dumps(document).encode() if fault is None else fault, 200)
 
     def connect(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no connection is opened here")
 
 
 @attrs.define

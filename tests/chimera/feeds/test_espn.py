@@ -55,7 +55,7 @@ class ScriptedDoor(Door):
         return Frame(stream, 0, 1000.0, b"" if isinstance(answer, int) else answer, answer if isinstance(answer, int) else 200)
 
     def connect(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no connection is opened here")
 
 
 # Recorded documents

@@ -286,7 +286,7 @@ class _Answers(Door):
         return self._enter(Frame(stream, 0, START, b"[]", 200))
 
     def connect(self, stream: str, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
-        raise NotImplementedError
+        raise AssertionError("no connection is opened here")
 
 
 async def test_a_door_that_tells_no_headers_leaves_the_quota_unknown_and_the_feed_readable() -> None:
